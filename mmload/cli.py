@@ -1,0 +1,7 @@
+"""Options -> one call -> exit code; nothing else."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """The `mmload` command."""

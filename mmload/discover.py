@@ -1,0 +1,1 @@
+"""A server's processes, roles and ranks, by title and port."""

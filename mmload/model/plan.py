@@ -1,0 +1,84 @@
+"""What a run is going to do, fixed before anything starts. Data only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Modality = Literal["text", "image", "images", "video", "audio", "mixed"]
+ArrivalProcess = Literal["poisson", "constant", "gamma"]
+ProfileMode = Literal["active", "idle", "native", "gil"]
+
+SCHEMA = 1
+
+
+class OpenLoop(msgspec.Struct, frozen=True, kw_only=True, tag="open", forbid_unknown_fields=True):
+    """Requests are sent when the schedule says so, whatever the server does.
+
+    `cv` is the coefficient of variation of the gaps (gamma only; Poisson has 1, constant 0).
+    """
+
+    rate_rps: float
+    arrival: ArrivalProcess = "poisson"
+    cv: float | None = None
+
+
+class ClosedLoop(msgspec.Struct, frozen=True, kw_only=True, tag="closed", forbid_unknown_fields=True):
+    """A fixed number of requests in flight: the next is due when a slot falls free."""
+
+    concurrency: int
+
+
+class ProfilePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The profile window, which follows the measured one. `rate_hz`: stack samples per second and process."""
+
+    enabled: bool = True
+    duration_s: float = 10.0
+    rate_hz: int = 100
+    mode: ProfileMode = "active"
+
+
+class GeneratorLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Past any of these the generator, not the server, shaped the figures: the run is INVALID.
+
+    lag_p99_ms: 99th percentile of sending behind due. stall_ms: the longest time in which a worker's event loop did
+    not turn. undelivered: share of the scheduled requests that were never sent.
+    """
+
+    lag_p99_ms: float = 10.0
+    stall_ms: float = 250.0
+    undelivered: float = 0.001
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Enough to repeat a run exactly (`mmload run --plan plan.json`).
+
+    `engine` is None when attached to a running server (`url`). `variant` None means: whatever the attached server
+    announces. `workload` is the resolved content of its file, a `plan.workload.Workload` in plain form, so that a
+    later change of the file does not change the plan. `requests` overrides `duration_s` (open loop: the window is
+    requests / rate long; closed loop: the window ends with that many).
+    """
+
+    schema: int = SCHEMA
+    variant: str | None
+    workload_name: str
+    workload: dict[str, object]
+    load: OpenLoop | ClosedLoop
+    duration_s: float = 40.0
+    warmup_s: float = 5.0
+    requests: int | None = None
+    identity_items: int = 8
+    seed: int = 0
+    timeout_s: float = 30.0
+    engine: str | None = "standin"
+    url: str | None = None
+    tp: int = 2
+    model: str | None = None
+    port: int | None = None
+    engine_args: tuple[str, ...] = ()
+    pids: tuple[int, ...] = ()
+    profile: ProfilePlan = ProfilePlan()
+    limits: GeneratorLimits = GeneratorLimits()
+    workers: int = 1
+    gate: str | None = None

@@ -1,0 +1,132 @@
+"""One struct for each kind of line in a run folder. Data only; docs/run-folder.md describes every field.
+
+Every `*_ns` is absolute nanoseconds on the driver host's CLOCK_MONOTONIC (`time.monotonic_ns`); the manifest anchors
+that clock to UTC. A newer mmload may write fields that an older one does not know: unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from mmload.model.plan import Modality
+
+Outcome = Literal[
+    "ok", "http_error", "timeout", "connection_error", "truncated", "malformed", "wrong_output", "dropped"
+]
+RequestPhase = Literal["warmup", "measure", "profile", "identity"]
+Role = Literal["tokenizer", "scheduler", "detokenizer", "generator", "other"]
+
+OUTCOMES: tuple[str, ...] = (
+    "ok",
+    "http_error",
+    "timeout",
+    "connection_error",
+    "truncated",
+    "malformed",
+    "wrong_output",
+    "dropped",
+)
+
+
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one scheduled request (a line of requests.jsonl).
+
+    due_ns: when the schedule wanted it sent; in a closed loop, when its slot fell free.
+    sent_ns: first byte handed to the socket; None if it was never sent.
+    connect_ns: how long opening a new connection for it took (0 on a kept-alive one): part of the response time, but
+        not of the generator's lag, which is sent_ns - due_ns - connect_ns.
+    first_token_ns: first non-empty content; None without streaming. token_ns: arrival of every token event.
+    bytes_up, bytes_down: bodies, without headers.
+    prompt_tokens, completion_tokens, cached_tokens: where the server says, else None.
+    output_sha256: hex, of the joined answer text in UTF-8.
+    """
+
+    id: str
+    phase: RequestPhase
+    item: str
+    modality: Modality
+    due_ns: int
+    sent_ns: int | None
+    connect_ns: int = 0
+    first_byte_ns: int | None = None
+    first_token_ns: int | None = None
+    done_ns: int | None = None
+    status: int | None = None
+    outcome: Outcome
+    error: str | None = None
+    bytes_up: int = 0
+    bytes_down: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    token_ns: list[int] = []
+    output_sha256: str | None = None
+    worker: int = 0
+
+
+class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One process at one instant (a line of processes.jsonl).
+
+    A process is (pid, start_ticks): a restarted rank has another start. cpu_s: user + system seconds since its start,
+    all threads. uss_bytes: None when not read in this sample (reading it is dear). rank: None but for schedulers.
+    fds: None where the kernel refuses to say.
+    """
+
+    t_ns: int
+    pid: int
+    start_ticks: int
+    role: Role
+    rank: int | None
+    cpu_s: float
+    rss_bytes: int
+    uss_bytes: int | None
+    threads: int
+    ctx_voluntary: int
+    ctx_involuntary: int
+    fds: int | None
+    name: str = ""
+
+
+class HostSample(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole host at one instant (a line of host.jsonl). cpu_busy_s: non-idle seconds of all cores since boot."""
+
+    t_ns: int
+    cpu_busy_s: float
+    cores: int
+    load_1m: float
+    memory_available_bytes: int
+    memory_total_bytes: int
+    net_bytes_sent: int
+    net_bytes_received: int
+    shm_used_bytes: int | None = None
+    gpus: list[dict[str, float]] = []
+
+
+class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker's word about itself (a line of generator.jsonl, four a second).
+
+    due, sent, done: requests so far in this segment of the run. stall_ms: longest time since the last sample in which
+    its event loop did not turn. cpu_s: cumulative, of the worker process.
+    """
+
+    t_ns: int
+    worker: int
+    due: int
+    sent: int
+    done: int
+    in_flight: int
+    stall_ms: float
+    cpu_s: float
+
+
+class ServerScrape(msgspec.Struct, frozen=True, kw_only=True):
+    """One scrape of the server's /metrics (a line of server.jsonl).
+
+    metrics: 'name' or 'name{label="value",..}' as the server printed it -> value. error: why it failed, else None.
+    """
+
+    t_ns: int
+    metrics: dict[str, float] = {}
+    error: str | None = None

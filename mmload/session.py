@@ -1,0 +1,1 @@
+"""One run: start, warm up, drive, profile, drain, seal."""

@@ -1,0 +1,96 @@
+"""Writing a run folder while the run goes: JSON lines that are only appended, JSON documents that are swapped whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from mmload.errors import FolderError
+from mmload.store.layout import RunLayout
+
+_encoder = msgspec.json.Encoder()
+
+
+def create_run_folder(out: Path, run_id: str) -> RunLayout:
+    """Make `out/run_id` with its subfolders; raises FolderError where that can't be written."""
+    layout = RunLayout(out / run_id)
+    try:
+        for folder in (layout.path, layout.stacks, layout.logs):
+            folder.mkdir(parents=True)
+    except OSError as error:
+        raise FolderError(
+            f"cannot create the run folder {layout.path}: {error.strerror}",
+            "give a writable folder with --out DIR",
+        ) from error
+    return layout
+
+
+class LineWriter:
+    """Appends one JSON line for each struct; whole lines reach the kernel in one write, so several processes may
+    append to the same file. Buffered up to `buffer_bytes`; `flush` hands over what there is. Raises FolderError when
+    the disk is full or gone; what was written before stays."""
+
+    def __init__(self, path: Path, buffer_bytes: int = 32768) -> None:
+        self._path = path
+        self._limit = buffer_bytes
+        self._pending = bytearray()
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+    def write(self, record: msgspec.Struct) -> None:
+        self._pending += _encoder.encode(record)
+        self._pending += b"\n"
+        if len(self._pending) >= self._limit:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._pending:
+            return
+        try:
+            written = os.write(self._fd, self._pending)
+            if written < len(self._pending):  # a disk that fills up takes a part first and refuses the rest
+                os.write(self._fd, memoryview(self._pending)[written:])
+        except OSError as error:
+            self._pending.clear()
+            raise _cannot_write(self._path, error) from error
+        self._pending.clear()
+
+    def close(self) -> None:
+        try:
+            self.flush()
+        finally:
+            os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def write_document(path: Path, document: msgspec.Struct) -> None:
+    """Replace a JSON document as a whole: a reader, or a kill in between, finds the old one or the new one."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("wb") as file:
+            file.write(msgspec.json.format(_encoder.encode(document), indent=2) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> FolderError:
+    hint = "make room on the disk, or give another folder with --out DIR"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return FolderError(f"cannot write {path}: {'the disk is full' if full else error.strerror}", hint)

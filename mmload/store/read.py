@@ -1,0 +1,132 @@
+"""Reading run folders back: lazily, tolerant of a line that a kill cut short, strict about everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from mmload.errors import FolderError
+from mmload.model.plan import Plan
+from mmload.model.records import GeneratorSample, HostSample, ProcessSample, RequestRecord, ServerScrape
+from mmload.model.result import Manifest, Summary
+from mmload.store.layout import RunLayout, is_run_id
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+
+class Run:
+    """A stored run. Each property reads its file once, when first asked for. Raises FolderError on damage."""
+
+    def __init__(self, path: Path) -> None:
+        self.layout = RunLayout(path)
+
+    @property
+    def run_id(self) -> str:
+        return self.layout.run_id
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return read_document(self.layout.manifest, Manifest)
+
+    @cached_property
+    def plan(self) -> Plan:
+        return read_document(self.layout.plan, Plan)
+
+    @cached_property
+    def summary(self) -> Summary:
+        return read_document(self.layout.summary, Summary)
+
+    @cached_property
+    def requests(self) -> list[RequestRecord]:
+        return list(read_lines(self.layout.requests, RequestRecord))
+
+    @cached_property
+    def processes(self) -> list[ProcessSample]:
+        return list(read_lines(self.layout.processes, ProcessSample))
+
+    @cached_property
+    def host(self) -> list[HostSample]:
+        return list(read_lines(self.layout.host, HostSample))
+
+    @cached_property
+    def server(self) -> list[ServerScrape]:
+        return list(read_lines(self.layout.server, ServerScrape))
+
+    @cached_property
+    def generator(self) -> list[GeneratorSample]:
+        return list(read_lines(self.layout.generator, GeneratorSample))
+
+    @cached_property
+    def stacks(self) -> dict[str, dict[str, int]]:
+        """process name -> folded stack -> samples, for every file in stacks/."""
+        return {path.stem: read_folded(path) for path in sorted(self.layout.stacks.glob("*.folded"))}
+
+
+def find_run(name: str, out: Path) -> Run:
+    """A run given as a run-id below `out` or as a path; raises FolderError, with what is there, when neither is."""
+    for path in (out / name, Path(name)):
+        if (path / "manifest.json").is_file():
+            return Run(path)
+    if Path(name).is_dir() or (out / name).is_dir():
+        raise FolderError(f"{name} is not a run folder: it has no manifest.json")
+    known = [run.run_id for run in list_runs(out)][:3]
+    raise FolderError(f"no run {name!r} in {out}", f"the newest are {', '.join(known)}" if known else f"{out} is empty")
+
+
+def list_runs(out: Path) -> list[Run]:
+    """All run folders below `out`, the newest first (run-ids sort by time)."""
+    if not out.is_dir():
+        return []
+    found = [p for p in out.iterdir() if is_run_id(p.name) and (p / "manifest.json").is_file()]
+    return [Run(path) for path in sorted(found, key=lambda p: p.name, reverse=True)]
+
+
+def read_document(path: Path, kind: type[Record]) -> Record:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise FolderError(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FolderError(f"{path} is damaged: {error}") from error
+
+
+def read_lines(path: Path, kind: type[Record]) -> Iterator[Record]:
+    """The records of a .jsonl file. An absent file has none; a last line without its newline is a cut one and is
+    left out; any other line that can't be read raises FolderError with its number."""
+    decoder = msgspec.json.Decoder(kind)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    return
+                yield _decode_line(decoder, line, path, number)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FolderError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _decode_line(decoder: msgspec.json.Decoder[Record], line: bytes, path: Path, number: int) -> Record:
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FolderError(f"{path} line {number} is damaged: {error}") from error
+
+
+def read_folded(path: Path) -> dict[str, int]:
+    """Folded stacks, `frame;frame;frame count` a line -> {stack: samples}. Raises FolderError on a damaged line."""
+    stacks: dict[str, int] = {}
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise FolderError(f"cannot read {path}: {error.strerror}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        stack, _, count = line.rpartition(" ")
+        if not stack or not count.isdigit():
+            raise FolderError(f"{path} line {number} is damaged: expected 'frame;frame count'")
+        stacks[stack] = stacks.get(stack, 0) + int(count)
+    return stacks
