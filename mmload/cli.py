@@ -1,7 +1,52 @@
-"""Options -> one call -> exit code; nothing else."""
+"""Options -> one call -> exit code; nothing else. Commands import what they need when they are called."""
 
 from __future__ import annotations
 
+import sys
+
+import typer
+
+from mmload import __version__
+from mmload.commands import gate, run, runs, serve, variants, workload
+from mmload.errors import MmloadError
+
+app = typer.Typer(
+    name="mmload",
+    help="Load, profile and judge SGLang servers that hand multimodal inputs to their tensor-parallel ranks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run", rich_help_panel="Measure")(run.run)
+app.command("serve", rich_help_panel="Measure")(serve.serve)
+app.command("gate", rich_help_panel="Judge")(gate.gate)
+app.add_typer(runs.app, name="runs", rich_help_panel="Look")
+app.add_typer(variants.app, name="variants", rich_help_panel="Look")
+app.add_typer(workload.app, name="workload", rich_help_panel="Look")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"mmload {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Nothing that holds for every command but this."""
+
 
 def main() -> None:
-    """The `mmload` command."""
+    """The `mmload` command. The only place where an MmloadError is caught."""
+    try:
+        app()
+    except MmloadError as error:
+        from mmload.show.terminal import print_error  # noqa: PLC0415 (rich is loaded only to be used)
+
+        print_error(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of a pipe went away: `mmload runs list | head -1`
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,1 @@
+"""One module a command: its options, the one call, what is printed and the exit code."""

@@ -14,6 +14,7 @@ from mmload.model.plan import Plan
 from mmload.model.records import GeneratorSample, HostSample, ProcessSample, RequestRecord, ServerScrape
 from mmload.model.result import Manifest, Summary
 from mmload.store.layout import RunLayout, is_run_id
+from mmload.store.lock import is_being_written
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -30,7 +31,11 @@ class Run:
 
     @cached_property
     def manifest(self) -> Manifest:
-        return read_document(self.layout.manifest, Manifest)
+        """The manifest; a run that says 'running' and that nobody writes any more was killed: it is 'partial'."""
+        manifest = read_document(self.layout.manifest, Manifest)
+        if manifest.status == "running" and not is_being_written(self.layout.plan):
+            return msgspec.structs.replace(manifest, status="partial", error=manifest.error or "mmload was killed")
+        return manifest
 
     @cached_property
     def plan(self) -> Plan:

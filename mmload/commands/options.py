@@ -1,0 +1,61 @@
+"""Options turned into plain values; each error names the option and what it takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mmload.errors import UsageError
+from mmload.model.plan import ArrivalProcess, ProfileMode
+
+OUT = Path("profiles")
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+_LONGEST_S = 14 * 86400.0
+
+
+def seconds(text: str, option: str, *, shortest_s: float = 0.0) -> float:
+    """A duration such as `40s`, `1.5m`, `24h` or `40` (seconds)."""
+    match = _DURATION.match(text.strip())
+    if match is None:
+        raise UsageError(f"{option} {text!r} is not a duration", "write it as 40s, 90, 2m or 24h")
+    value = float(match[1]) * _UNIT_S[match[2]]
+    return in_range(value, option, shortest_s, _LONGEST_S, "s")
+
+
+def in_range(value: float, option: str, low: float, high: float, unit: str = "") -> float:
+    """`value` if low <= value <= high."""
+    if not low <= value <= high:
+        raise UsageError(f"{option} {value:g}{unit} is out of range", f"it takes {low:g} to {high:g}{unit}")
+    return value
+
+
+def whole(value: int | None, option: str, low: int, high: int) -> int | None:
+    """The same for an integer that may be absent."""
+    if value is not None:
+        in_range(value, option, low, high)
+    return value
+
+
+def profile_mode(text: str) -> ProfileMode:
+    modes: tuple[ProfileMode, ...] = ("active", "idle", "native", "gil")
+    for mode in modes:
+        if text == mode:
+            return mode
+    raise UsageError(f"--profile-mode {text!r} is not known", f"it takes {', '.join(modes)}")
+
+
+def arrival_process(text: str) -> tuple[ArrivalProcess, float | None]:
+    """`poisson`, `constant` or `gamma:CV` -> the process and its coefficient of variation (gamma only)."""
+    if text == "poisson":
+        return "poisson", None
+    if text == "constant":
+        return "constant", None
+    name, _, cv = text.partition(":")
+    if name == "gamma":
+        try:
+            return "gamma", in_range(float(cv), "--arrival gamma:CV with CV", 0.01, 100)
+        except ValueError as error:
+            raise UsageError(f"--arrival {text!r} lacks its CV", "write it as gamma:2") from error
+    raise UsageError(f"--arrival {text!r} is not known", "it takes poisson, constant or gamma:CV")

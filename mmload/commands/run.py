@@ -1,0 +1,226 @@
+"""`mmload run`: one variant, one workload, one run folder."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmload.commands import options
+from mmload.commands.gate import judge_and_show
+from mmload.commands.options import OUT, in_range, seconds, whole
+from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, UsageError
+
+if TYPE_CHECKING:
+    from mmload.model.plan import ClosedLoop, OpenLoop, Plan
+    from mmload.store.read import Run
+
+_LOAD, _SERVER, _PROFILE, _RESULT = "Load", "Server", "Profile", "Result"
+
+
+def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its contract names)
+    engine_args: Annotated[list[str] | None, typer.Argument(metavar="[-- ENGINE ARGS...]", show_default=False)] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Patch variant; default stock, or what the server at --url announces.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Open loop: requests per second offered.", rich_help_panel=_LOAD)
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Closed loop: requests in flight.", rich_help_panel=_LOAD)
+    ] = None,
+    arrival: Annotated[
+        str, typer.Option(help="poisson, constant or gamma:CV, for --rate.", rich_help_panel=_LOAD)
+    ] = "poisson",
+    duration: Annotated[str, typer.Option(help="Length of the measured window.", rich_help_panel=_LOAD)] = "40s",
+    warmup: Annotated[str, typer.Option(help="Load before the measured window.", rich_help_panel=_LOAD)] = "5s",
+    requests: Annotated[
+        int | None, typer.Option(help="Measured requests, instead of --duration.", rich_help_panel=_LOAD)
+    ] = None,
+    workload: Annotated[
+        str, typer.Option(help="A workload's name or file: mmload workload list.", rich_help_panel=_LOAD)
+    ] = "images-small",
+    seed: Annotated[int, typer.Option(help="Fixes schedule and payloads.", rich_help_panel=_LOAD)] = 0,
+    timeout: Annotated[str, typer.Option(help="For one answer, from sent.", rich_help_panel=_LOAD)] = "30s",
+    workers: Annotated[
+        str, typer.Option(help="Load-generating processes: a number or auto.", rich_help_panel=_LOAD)
+    ] = "1",
+    url: Annotated[
+        str | None, typer.Option(help="Attach to a running server; none is started.", rich_help_panel=_SERVER)
+    ] = None,
+    engine: Annotated[str, typer.Option(help="What to start: standin.", rich_help_panel=_SERVER)] = "standin",
+    tp: Annotated[int, typer.Option(help="Tensor-parallel ranks to start.", rich_help_panel=_SERVER)] = 2,
+    model: Annotated[str | None, typer.Option(help="Model path or name.", rich_help_panel=_SERVER)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to start on; default a free one.", rich_help_panel=_SERVER)
+    ] = None,
+    pid: Annotated[
+        list[int] | None,
+        typer.Option(help="Process to sample (repeatable); default by title.", rich_help_panel=_SERVER),
+    ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile/--no-profile", help="Take stacks after the measured window.", rich_help_panel=_PROFILE),
+    ] = True,
+    profile_duration: Annotated[str, typer.Option(rich_help_panel=_PROFILE)] = "10s",
+    profile_mode: Annotated[
+        str, typer.Option(help="active, idle, native or gil.", rich_help_panel=_PROFILE)
+    ] = "active",
+    profile_rate: Annotated[int, typer.Option(help="Samples per second.", rich_help_panel=_PROFILE)] = 100,
+    gate: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge at the end by this gate (name or file); its exit code is used.", rich_help_panel=_RESULT
+        ),
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Repeat the run of a plan.json; only --out, --json and --url add to it.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where run folders are made.", rich_help_panel=_RESULT)] = OUT,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="summary.json on standard output, and nothing else there.", rich_help_panel=_RESULT
+        ),
+    ] = False,
+) -> None:
+    """Send one load at one server, sample and profile its processes, and keep everything in one run folder.
+
+    Without --url the embedded stand-in server is started, loaded and ended.
+    """
+    from mmload.model.plan import Plan, ProfilePlan  # noqa: PLC0415
+
+    if plan is not None:
+        chosen = _repeat(plan, url)
+    else:
+        workload_name, content, meant_rps = _workload(workload)
+        load = _load(rate, concurrency, arrival, meant_rps)
+        chosen = Plan(
+            variant=_known_variant(variant),
+            workload_name=workload_name,
+            workload=content,
+            load=load,
+            duration_s=seconds(duration, "--duration", shortest_s=1.0),
+            warmup_s=seconds(warmup, "--warmup"),
+            requests=whole(requests, "--requests", 1, 1_000_000_000),
+            seed=int(in_range(seed, "--seed", 0, 2**63 - 1)),
+            timeout_s=seconds(timeout, "--timeout", shortest_s=0.1),
+            engine=None if url else engine,
+            url=url,
+            tp=int(in_range(tp, "--tp", 1, 64)),
+            model=model,
+            port=whole(port, "--port", 1, 65535),
+            engine_args=tuple(engine_args or ()),
+            pids=tuple(pid or ()),
+            profile=ProfilePlan(
+                enabled=profile,
+                duration_s=seconds(profile_duration, "--profile-duration", shortest_s=1.0),
+                rate_hz=int(in_range(profile_rate, "--profile-rate", 1, 1000)),
+                mode=options.profile_mode(profile_mode),
+            ),
+            workers=_workers(workers, load),
+            gate=_known_gate(gate),
+        )
+    raise typer.Exit(_measure(chosen, out, as_json=json))
+
+
+def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
+    """Run, show the summary (also of a run that ended early), and say the exit code: the gate's if one was asked for,
+    else whether the figures can be trusted."""
+    from mmload.session.run import run as run_session  # noqa: PLC0415
+    from mmload.show.live import LiveDisplay  # noqa: PLC0415
+    from mmload.show.terminal import open_console  # noqa: PLC0415
+    from mmload.show.terminal_summary import render_summary  # noqa: PLC0415
+
+    console = open_console(stderr=as_json)
+    sealed: list[Run] = []
+    try:
+        with LiveDisplay(console, _title(plan)) as display:
+            run_session(plan, out, display.update, sealed.append)
+    finally:
+        for stored in sealed:
+            console.print(render_summary(stored.summary, stored.manifest))
+            if as_json:
+                sys.stdout.write(stored.layout.summary.read_text(encoding="utf-8"))
+                sys.stdout.flush()
+    stored = sealed[0]
+    if plan.gate is not None:
+        return judge_and_show([stored], plan.gate, out, console)
+    return EXIT_OK if stored.summary.validity == "valid" else EXIT_RUN_INVALID
+
+
+def _title(plan: Plan) -> str:
+    from mmload.model.plan import OpenLoop  # noqa: PLC0415
+
+    load = f"{plan.load.rate_rps:g} req/s" if isinstance(plan.load, OpenLoop) else f"{plan.load.concurrency} in flight"
+    server = plan.url or f"{plan.engine} TP {plan.tp}"
+    return f"{plan.variant or 'stock'} on {server}, {plan.workload_name}, {load}"
+
+
+def _repeat(file: Path, url: str | None) -> Plan:
+    """The plan of an earlier run; with --url it is sent to that server instead."""
+    import msgspec  # noqa: PLC0415
+
+    from mmload.model.plan import Plan  # noqa: PLC0415
+    from mmload.store.read import read_document  # noqa: PLC0415
+
+    if not file.is_file():
+        raise UsageError(f"no plan file {file}", "give the plan.json of a run folder")
+    plan = read_document(file, Plan)
+    return msgspec.structs.replace(plan, url=url, engine=None) if url else plan
+
+
+def _workload(name: str) -> tuple[str, dict[str, object], float]:
+    """Name, plain content and the rate that it is meant for."""
+    import msgspec  # noqa: PLC0415
+
+    from mmload.plan.workload import load_workload  # noqa: PLC0415
+
+    resolved_name, workload = load_workload(name)
+    return resolved_name, msgspec.to_builtins(workload), workload.rate_rps
+
+
+def _load(rate: float | None, concurrency: int | None, arrival: str, meant_rps: float) -> OpenLoop | ClosedLoop:
+    from mmload.model.plan import ClosedLoop, OpenLoop  # noqa: PLC0415
+
+    if rate is not None and concurrency is not None:
+        raise UsageError(
+            "--rate and --concurrency exclude each other", "--rate is an open loop, --concurrency a closed"
+        )
+    if concurrency is not None:
+        return ClosedLoop(concurrency=int(in_range(concurrency, "--concurrency", 1, 20_000)))
+    process, cv = options.arrival_process(arrival)
+    rate_rps = in_range(meant_rps if rate is None else rate, "--rate", 0.01, 100_000, " req/s")
+    return OpenLoop(rate_rps=rate_rps, arrival=process, cv=cv)
+
+
+def _known_variant(name: str | None) -> str | None:
+    from mmload.plan.variants import load_variant  # noqa: PLC0415
+
+    return None if name is None else load_variant(name).name
+
+
+def _known_gate(name: str | None) -> str | None:
+    """A wrong gate is found out before the run, not after it."""
+    from mmload.plan.gates import load_gate  # noqa: PLC0415
+
+    if name is not None:
+        load_gate(name)
+    return name
+
+
+def _workers(text: str, load: OpenLoop | ClosedLoop) -> int:
+    """`auto`: one for each 1,000 requests per second offered, at most one for every two cores."""
+    import os  # noqa: PLC0415
+
+    from mmload.model.plan import OpenLoop  # noqa: PLC0415
+
+    if text == "auto":
+        wanted = load.rate_rps / 1000 if isinstance(load, OpenLoop) else load.concurrency / 500
+        return max(1, min((os.cpu_count() or 2) // 2, math.ceil(wanted)))
+    if not text.isdigit():
+        raise UsageError(f"--workers {text!r} is not a number", "it takes 1 to 64, or auto")
+    return int(in_range(int(text), "--workers", 1, 64))

@@ -1,0 +1,95 @@
+"""`mmload runs`: the run folders that there are."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmload.commands.options import OUT
+from mmload.errors import FolderError, UsageError
+
+if TYPE_CHECKING:
+    from mmload.model.result import Verdict
+    from mmload.show.tables_runs import RunRow
+    from mmload.store.read import Run
+
+app = typer.Typer(help="The run folders: list, show, remove.", no_args_is_help=True)
+
+_Out = Annotated[Path, typer.Option(help="Where run folders are.")]
+_Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
+
+
+@app.command("list")
+def list_runs(out: _Out = OUT, json: _Json = False) -> None:
+    """All runs, the newest first."""
+    import msgspec  # noqa: PLC0415
+
+    from mmload.show.tables_runs import render_runs  # noqa: PLC0415
+    from mmload.show.terminal import open_console  # noqa: PLC0415
+    from mmload.store.read import list_runs as stored_runs  # noqa: PLC0415
+
+    rows = [row for run in stored_runs(out) if (row := _row(run)) is not None]
+    if json:
+        sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
+        return
+    open_console().print(render_runs(rows))
+
+
+@app.command("show")
+def show_run(
+    run: Annotated[str, typer.Argument(help="A run-id or a path.")], out: _Out = OUT, json: _Json = False
+) -> None:
+    """The summary of one run, made again from its records."""
+    import msgspec  # noqa: PLC0415
+
+    from mmload.analyse.summary import summarise  # noqa: PLC0415
+    from mmload.show.terminal import open_console  # noqa: PLC0415
+    from mmload.show.terminal_summary import render_summary  # noqa: PLC0415
+    from mmload.store.read import find_run  # noqa: PLC0415
+
+    stored = find_run(run, out)
+    summary = summarise(stored)
+    if json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n")
+        return
+    open_console().print(render_summary(summary, stored.manifest))
+
+
+@app.command("remove")
+def remove_runs(
+    runs: Annotated[list[str], typer.Argument(help="Run-ids or paths.")],
+    out: _Out = OUT,
+) -> None:
+    """Remove run folders for good."""
+    from mmload.store.read import find_run  # noqa: PLC0415
+
+    found = [find_run(name, out) for name in runs]  # all of them or none
+    for run in found:
+        if run.manifest.status == "running":
+            raise UsageError(f"{run.run_id} is still being written", "end it first")
+    for run in found:
+        try:
+            shutil.rmtree(run.layout.path)
+        except OSError as error:
+            raise FolderError(f"cannot remove {run.layout.path}: {error.strerror}") from error
+        print(f"removed {run.run_id}")
+
+
+def _row(run: Run) -> RunRow | None:
+    """A line of the table. A folder too damaged to have a manifest is named on standard error instead."""
+    from mmload.model.result import Verdict  # noqa: PLC0415
+    from mmload.show.tables_runs import RunRow  # noqa: PLC0415
+    from mmload.store.read import read_document  # noqa: PLC0415
+
+    try:
+        summary = run.summary if run.layout.summary.is_file() else None
+        verdict: Verdict | None = read_document(run.layout.verdict, Verdict) if run.layout.verdict.is_file() else None
+        return RunRow.of(run.manifest, summary, verdict, time.time_ns())
+    except FolderError as error:
+        print(f"warning: {error}", file=sys.stderr)
+        return None

@@ -1,0 +1,205 @@
+"""Reading an answer: whole or streamed, from /v1/chat/completions or /generate.
+
+A reader is fed body bytes with the time they arrived and is asked at the end whether that was a correct answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Protocol
+
+import msgspec
+
+from mmload.drive.sse import SseParser
+from mmload.model.records import Outcome
+
+
+class BadAnswer(Exception):
+    """Not a correct answer: its outcome, and why in a sentence."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+class Answer:
+    """What a correct answer said. token_ns: arrival of each piece of content, streamed answers only."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.token_ns: list[int] = []
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self.cached_tokens: int | None = None
+
+    def sha256(self) -> str:
+        return hashlib.sha256("".join(self.text).encode()).hexdigest()
+
+
+class AnswerReader(Protocol):
+    """`ended`: the answer has said that it is complete, whatever bytes may still come to frame it."""
+
+    content_type: str
+    answer: Answer
+    ended: bool
+
+    def feed(self, chunk: bytes, now_ns: int) -> None:
+        """Take a piece of the body. Raises BadAnswer as soon as that is certain."""
+
+    def finish(self) -> None:
+        """The body is complete. Raises BadAnswer unless it was a correct answer."""
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Message | None = None
+    message: _Message | None = None
+    finish_reason: str | None = None
+
+
+class _Chat(msgspec.Struct):
+    choices: list[_Choice] = []
+    usage: _Usage | None = None
+    error: Any = None
+
+
+class _Meta(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    finish_reason: Any = None
+
+
+class _Generated(msgspec.Struct):
+    text: str = ""
+    meta_info: _Meta | None = None
+    error: Any = None
+
+
+_chat = msgspec.json.Decoder(_Chat)
+_generated = msgspec.json.Decoder(_Generated)
+
+
+def reader_for(endpoint: str, *, stream: bool) -> AnswerReader:
+    """The reader for an endpoint: /generate speaks SGLang's own form, everything else OpenAI's chat form."""
+    say = _say_generated if endpoint.rstrip("/").endswith("/generate") else _say_chat
+    return StreamReader(say) if stream else WholeReader(say)
+
+
+class _Say(Protocol):
+    def __call__(self, answer: Answer, payload: bytes) -> bool:
+        """Add what one JSON document says; True if it brought content. Raises BadAnswer."""
+
+
+class WholeReader:
+    """One JSON document."""
+
+    content_type = "application/json"
+
+    def __init__(self, say: _Say) -> None:
+        self.answer = Answer()
+        self.ended = False
+        self._say = say
+        self._body: list[bytes] = []
+
+    def feed(self, chunk: bytes, now_ns: int) -> None:  # noqa: ARG002 (a whole answer has no token times)
+        self._body.append(chunk)
+
+    def finish(self) -> None:
+        if not self._say(self.answer, b"".join(self._body)):
+            raise BadAnswer("wrong_output", "the answer has no token")
+
+
+class StreamReader:
+    """Server-sent events, one JSON document each, ended by `[DONE]`."""
+
+    content_type = "text/event-stream"
+
+    def __init__(self, say: _Say) -> None:
+        self.answer = Answer()
+        self._say = say
+        self.ended = False
+        self._events = SseParser()
+
+    def feed(self, chunk: bytes, now_ns: int) -> None:
+        for event in self._events.feed(chunk):
+            if event == b"[DONE]":
+                self.ended = True
+            elif self.ended:
+                raise BadAnswer("malformed", "an event after [DONE]")
+            elif self._say(self.answer, event):
+                self.answer.token_ns.append(now_ns)
+
+    def finish(self) -> None:
+        if not self.ended:
+            raise BadAnswer("truncated", "the stream ended without [DONE]")
+        if not self.answer.text:
+            raise BadAnswer("wrong_output", "the answer has no token")
+
+
+def _say_chat(answer: Answer, payload: bytes) -> bool:
+    try:
+        document = _chat.decode(payload)
+    except msgspec.DecodeError as error:
+        raise _malformed(payload, error) from None
+    if document.error is not None:
+        raise BadAnswer("http_error", f"an error inside the answer: {_brief(document.error)}")
+    if document.usage is not None:
+        answer.prompt_tokens = document.usage.prompt_tokens
+        answer.completion_tokens = document.usage.completion_tokens
+        details = document.usage.prompt_tokens_details
+        answer.cached_tokens = details.cached_tokens if details else None
+    brought = False
+    for choice in document.choices:
+        if choice.finish_reason == "abort":
+            raise BadAnswer("http_error", "the server aborted the request")
+        message = choice.delta or choice.message
+        if message is not None and (content := message.content or message.reasoning_content):
+            answer.text.append(content)
+            brought = True
+    return brought
+
+
+def _say_generated(answer: Answer, payload: bytes) -> bool:
+    try:
+        document = _generated.decode(payload)
+    except msgspec.DecodeError as error:
+        raise _malformed(payload, error) from None
+    if document.error is not None:
+        raise BadAnswer("http_error", f"an error inside the answer: {_brief(document.error)}")
+    if (meta := document.meta_info) is not None:
+        answer.prompt_tokens = meta.prompt_tokens
+        answer.completion_tokens = meta.completion_tokens
+        answer.cached_tokens = meta.cached_tokens
+        if isinstance(meta.finish_reason, dict) and meta.finish_reason.get("type") == "abort":
+            raise BadAnswer("http_error", f"the server aborted the request: {_brief(meta.finish_reason)}")
+    # SGLang repeats the whole text in each event, unless it was started with --stream-output: then each adds to it.
+    before = "".join(answer.text)
+    added = document.text.removeprefix(before)
+    if added:
+        answer.text = [before, added]
+    return bool(added)
+
+
+def _malformed(payload: bytes, error: Exception) -> BadAnswer:
+    return BadAnswer("malformed", f"not the JSON expected ({error}): {payload[:80]!r}")
+
+
+def _brief(error: object) -> str:
+    if isinstance(error, dict) and "message" in error:
+        error = error["message"]
+    return str(error)[:300]

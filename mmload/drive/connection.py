@@ -1,0 +1,178 @@
+"""Kept-alive HTTP/1.1 connections to one server, as many as there are requests in flight."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket as plain_socket
+import ssl
+import time
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+from gevent import monkey, socket
+from gevent.ssl import SSLContext
+from geventhttpclient._parser import HTTPResponseParser
+
+IDLE_LIMIT_NS = 4_000_000_000  # uvicorn, under SGLang, closes a connection that was idle for 5 s
+_READ_BYTES = 65536
+
+_poll = monkey.get_original("select", "poll")
+
+
+class ResponseParser(HTTPResponseParser):
+    """llhttp's callbacks, kept as plain attributes. One parser serves a connection for all its responses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last response; the next one starts here."""
+        self.headers_complete = False
+        self.complete = False
+        self.body: list[bytes] = []
+        self.headers: dict[str, str] = {}
+        self._name = ""
+        self._value = ""
+        self._in_value = False
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def take_body(self) -> bytes:
+        """The body bytes that came since the last call."""
+        body = b"".join(self.body) if len(self.body) != 1 else self.body[0]
+        self.body.clear()
+        return body
+
+    def _on_message_begin(self) -> None:
+        if self.headers_complete and self.get_code() < 200:  # after an interim 1xx answer
+            self.begin()
+
+    def _on_header_field(self, text: str) -> None:
+        if self._in_value:
+            self._keep_header()
+        self._name += text
+
+    def _on_header_value(self, text: str) -> None:
+        self._in_value = True
+        self._value += text
+
+    def _keep_header(self) -> None:
+        self.headers[self._name.lower()] = self._value
+        self._name = self._value = ""
+        self._in_value = False
+
+    def _on_headers_complete(self) -> bool:
+        self._keep_header()
+        self.headers_complete = True
+        return False
+
+    def _on_body(self, chunk: bytearray) -> None:
+        self.body.append(bytes(chunk))
+
+    def _on_message_complete(self) -> None:
+        self.complete = self.get_code() >= 200
+
+    def _on_status(self, text: str) -> None:
+        """The reason phrase says nothing that the code does not."""
+
+
+class Connection:
+    """One socket and its parser. `idle_since_ns` is None until it has served a request."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.parser = ResponseParser()
+        self.idle_since_ns: int | None = None
+        self._encrypted = isinstance(sock, ssl.SSLSocket)
+
+    def send(self, head: bytes, body: memoryview) -> None:
+        """Head and body in one system call where the socket's buffer takes them; megabytes are never copied."""
+        if self._encrypted:
+            self._socket.sendall(head)
+            self._socket.sendall(body)
+            return
+        sent = self._socket.sendmsg((head, body))
+        if sent < len(head):
+            self._socket.sendall(head[sent:])
+            sent = len(head)
+        if sent < len(head) + len(body):
+            self._socket.sendall(body[sent - len(head) :])
+
+    def receive(self) -> int:
+        """Wait for bytes and feed them to the parser; returns how many (0: the peer closed its side).
+
+        Raises OSError, or http.client.HTTPException for bytes that are not HTTP.
+        """
+        data = self._socket.recv(_READ_BYTES)
+        if data:
+            self.parser.feed(data)
+        else:
+            with contextlib.suppress(HTTPException):  # the end completes a body that has no length, or nothing
+                self.parser.feed(b"")
+        return len(data)
+
+    def is_usable(self, now_ns: int) -> bool:
+        """False if it was idle for long or the server has closed it: an idle socket has nothing to read."""
+        if self.idle_since_ns is None or now_ns - self.idle_since_ns > IDLE_LIMIT_NS:
+            return False
+        poll = _poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Connections:
+    """The kept-alive connections of one worker; the last one used is the first taken again."""
+
+    def __init__(self, url: str, connect_timeout_s: float, tls: SSLContext | None = None) -> None:
+        self._connect_timeout_s = connect_timeout_s
+        parts = urlsplit(url)
+        self._host = parts.hostname or "127.0.0.1"
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._address = socket.getaddrinfo(self._host, port, type=plain_socket.SOCK_STREAM)[0]
+        self._tls = tls
+        self._idle: list[Connection] = []
+
+    def take(self) -> Connection:
+        """A usable connection, new or kept (its `idle_since_ns` tells). Raises OSError if none can be opened."""
+        now_ns = time.monotonic_ns()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable(now_ns):
+                connection.parser.begin()
+                return connection
+            connection.close()
+        return self._open()
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep it if the response was complete and the server keeps it alive; close it otherwise."""
+        if connection.parser.complete and connection.parser.should_keep_alive():
+            connection.idle_since_ns = time.monotonic_ns()
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def _open(self) -> Connection:
+        family, kind, protocol, _, address = self._address
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setsockopt(plain_socket.IPPROTO_TCP, plain_socket.TCP_NODELAY, 1)
+            sock.settimeout(self._connect_timeout_s)
+            sock.connect(address)
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_hostname=self._host)
+            sock.settimeout(None)
+        except BaseException:
+            sock.close()
+            raise
+        return Connection(sock)

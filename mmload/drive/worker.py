@@ -1,0 +1,240 @@
+"""A load-generating process: `python -m mmload.drive.worker JOB.json`, spoken to over its pipes (see job.py).
+
+Locust's environment, user and request events are the engine's frame, so that its listeners and web page see every
+request; when a request is sent and what its record says is decided here.
+"""
+
+from __future__ import annotations
+
+from locust import User, task  # first: it patches the standard library for gevent
+from locust.env import Environment
+from locust.exception import StopUser
+
+# isort: split
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gevent
+import gevent.event
+import gevent.os
+import msgspec
+from gevent.queue import Queue
+
+from mmload.drive.clock import precise_clock
+from mmload.drive.connection import Connections
+from mmload.drive.dispatch import ClosedLoop, Gauge, Sender, Stopped, send_open, send_serially
+from mmload.drive.exchange import Due, Exchanger
+from mmload.drive.job import (
+    Closed,
+    Command,
+    Drained,
+    Event,
+    Failed,
+    Identity,
+    Job,
+    Open,
+    Ready,
+    Sample,
+    Stop,
+    command_decoder,
+    share,
+)
+from mmload.drive.requests import Requests
+from mmload.errors import FolderError
+from mmload.model.records import GeneratorSample, RequestRecord
+from mmload.store.append import LineWriter
+
+_SAMPLE_S = 0.25
+_HEARTBEAT_S = 0.02
+
+
+class Worker:
+    """Runs one segment after another. Its greenlets: commands, segment, heartbeat, samples, and one per request."""
+
+    def __init__(self, job: Job, tell_locust: Callable[..., None]) -> None:
+        self._job = job
+        self._tell_locust = tell_locust
+        self._requests = Requests(job)
+        self._records = LineWriter(Path(job.requests_file))
+        self._clock = precise_clock()
+        self._connections = Connections(job.endpoint.url, job.endpoint.timeout_s)
+        self._exchanger = Exchanger(job.endpoint, self._connections, job.worker)
+        self._gauge = Gauge()
+        self._commands: Queue[Command] = Queue()
+        self._segment: gevent.Greenlet | None = None
+        self._stall_ns = 0
+        self._failed = False
+
+    def serve(self) -> None:
+        """Obey commands until the driver closes the pipe."""
+        helpers = [gevent.spawn(run) for run in (self._listen, self._beat, self._sample)]
+        self._say(Ready(self._job.worker))
+        for command in self._commands:
+            self._segment = gevent.spawn(self._run, command)
+            self._segment.join()
+            self._write(self._records.flush)
+            self._say_sample()
+            self._say(Drained(self._job.worker, command.segment))
+        gevent.killall(helpers)
+        self._connections.close()
+        self._clock.close()
+
+    def flush(self) -> None:
+        """Hand over the records that are still buffered."""
+        self._write(self._records.flush)
+
+    def _run(self, command: Identity | Open | Closed) -> None:
+        sender = Sender(
+            self._exchanger.exchange, self._record, self._gauge, self._job.worker, self._job.in_flight_limit
+        )
+        if isinstance(command, Identity):
+            send_serially(self._identity(), sender)
+        elif isinstance(command, Open):
+            send_open(self._requests.schedule(command.segment), command.start_ns, self._clock, sender)
+        else:
+            job = self._job
+            concurrency = share(command.concurrency, job.worker, job.workers)
+            requests = None if command.requests is None else share(command.requests, job.worker, job.workers)
+            loop = ClosedLoop(command, concurrency, requests, sender)
+            loop.run(self._requests.closed(command.segment), self._clock)
+
+    def _identity(self) -> Iterator[Due]:
+        return self._requests.identity() if self._job.worker == 0 else iter(())
+
+    def _record(self, record: RequestRecord) -> None:
+        self._write(lambda: self._records.write(record))
+        done_ns = record.done_ns or record.due_ns
+        self._tell_locust(
+            request_type="POST",
+            name=f"{self._job.endpoint.path} {record.modality}",
+            response_time=(done_ns - record.due_ns) / 1e6,
+            response_length=record.bytes_down,
+            exception=None if record.outcome == "ok" else RuntimeError(record.outcome),
+            context={},
+            start_time=time.time() - (done_ns - record.due_ns) / 1e9,
+        )
+
+    def _listen(self) -> None:
+        """Commands as they come; a Stop reaches the running segment at once. The end of the pipe ends everything."""
+        gevent.os.make_nonblocking(sys.stdin.fileno())
+        pending = b""
+        while chunk := gevent.os.nb_read(sys.stdin.fileno(), 65536):
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                command = command_decoder.decode(line)
+                if not isinstance(command, Stop):
+                    self._commands.put(command)
+                else:
+                    self._stop(command.reason)
+        self._commands.put(StopIteration)
+
+    def _stop(self, reason: str) -> None:
+        if self._segment is not None:
+            self._segment.kill(Stopped(reason), block=False)
+
+    def _beat(self) -> None:
+        """How long the loop did not turn: the longest delay of a short sleep, whatever the reason."""
+        while True:
+            before_ns = time.monotonic_ns()
+            gevent.sleep(_HEARTBEAT_S)
+            self._stall_ns = max(self._stall_ns, time.monotonic_ns() - before_ns - int(_HEARTBEAT_S * 1e9))
+
+    def _sample(self) -> None:
+        while True:
+            gevent.sleep(_SAMPLE_S)
+            self._write(self._records.flush)
+            self._say_sample()
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Write to the run folder. Once that fails nothing is sent any more: what has no record did not happen."""
+        if self._failed:
+            return
+        try:
+            write()
+        except FolderError as error:
+            self._failed = True
+            self._say(Failed(self._job.worker, str(error), error.exit_code))
+            self._stop(str(error))
+
+    def _say_sample(self) -> None:
+        gauge = self._gauge
+        sample = GeneratorSample(
+            t_ns=time.monotonic_ns(),
+            worker=self._job.worker,
+            due=gauge.due,
+            sent=gauge.sent,
+            done=gauge.done,
+            in_flight=gauge.in_flight,
+            stall_ms=self._stall_ns / 1e6,
+            cpu_s=time.process_time(),
+        )
+        self._stall_ns = 0
+        self._say(Sample(sample))
+
+    def _say(self, event: Event) -> None:
+        """One line to the driver. A driver that does not read loses lines; the load goes on."""
+        try:
+            os.write(sys.stdout.fileno(), msgspec.json.encode(event) + b"\n")
+        except BlockingIOError:
+            if not isinstance(event, Sample):
+                raise
+
+
+class LoadEnvironment(Environment):
+    """Locust's environment of one worker. `served` is set when the driver has nothing more to ask."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(user_classes=[Load], host=job.endpoint.url)
+        self.worker = Worker(job, self.events.request.fire)
+        self.served = gevent.event.Event()
+
+
+class Load(User):
+    """Locust's one user of this process: it serves the driver until there is nothing more to do."""
+
+    environment: LoadEnvironment
+
+    @task
+    def serve(self) -> None:
+        self.environment.worker.serve()
+        self.environment.served.set()
+        raise StopUser
+
+
+def main() -> None:
+    job = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Job)
+    _allow_many_connections()
+    gevent.os.make_nonblocking(sys.stdout.fileno())
+    environment = LoadEnvironment(job)
+    gevent.signal_handler(signal.SIGTERM, _end_early, environment.worker)
+    _quiet_collector()
+    runner = environment.create_local_runner()
+    runner.start(1, spawn_rate=1)
+    environment.served.wait()
+    runner.quit()
+
+
+def _end_early(worker: Worker) -> None:
+    worker.flush()
+    os._exit(128 + signal.SIGTERM)
+
+
+def _allow_many_connections() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _quiet_collector() -> None:
+    """What is loaded by now stays: a full collection over it would stall the loop for tens of milliseconds."""
+    gc.collect()
+    gc.freeze()
+
+
+if __name__ == "__main__":
+    main()

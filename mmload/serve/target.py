@@ -1,0 +1,129 @@
+"""What a run is aimed at: a URL and the processes behind it, started here or attached to."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from mmload.discover import ServerProcess, discover, find_listener, from_pids
+from mmload.errors import ServerError, UsageError
+from mmload.model.plan import Plan
+from mmload.serve.client import ServerClient, ServerInfo
+from mmload.serve.engines import start_command
+from mmload.serve.process import StartedServer, free_port
+
+READY_TIMEOUT_S = 300.0
+
+
+class Target:
+    """A server under test. `processes` is what was found when it was ready; `find` looks again."""
+
+    def __init__(self, url: str, server: StartedServer | None, pids: tuple[int, ...] = ()) -> None:
+        self.client = ServerClient(url)
+        self.processes: list[ServerProcess] = []
+        self._server = server
+        self._pids = pids
+        self._root: int | None = server.pid if server else None
+
+    @property
+    def url(self) -> str:
+        return self.client.url
+
+    @property
+    def is_owned(self) -> bool:
+        """True when mmload started it, and so may end it."""
+        return self._server is not None
+
+    def wait_until_ready(self, keep_going: Callable[[], object], timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Return when it is healthy; waits by calling `keep_going`. Raises ServerError when it ends or times out;
+        a server that was attached to is given one look only."""
+        deadline = time.monotonic() + timeout_s
+        while not self.client.is_healthy(timeout_s=5.0):
+            self.refuse_dead()
+            if self._server is None:
+                self.client.info(timeout_s=5.0)  # says what is wrong, if nobody answers at all
+                raise ServerError(f"{self.url} is up but not healthy (/health does not answer 200)")
+            if time.monotonic() > deadline:
+                raise ServerError(f"the server was not ready within {timeout_s:g} s", "see logs/server.log")
+            keep_going()
+
+    def find_processes(self) -> list[ServerProcess]:
+        """The server's processes now; none on another host. Raises ServerError when the kernel hides them."""
+        if self._pids:
+            return from_pids(self._pids)
+        if self._root is None:
+            if not _is_this_host(self.client.host):
+                return []
+            self._root = find_listener(self.client.port)
+        return discover(self._root)
+
+    def refuse_dead(self) -> None:
+        """Raise ServerError if a server that was started here has ended."""
+        if self._server is not None:
+            self._server.refuse_dead()
+
+    def stop(self) -> None:
+        """End it if it was started here; a server that was attached to is left alone."""
+        if self._server is not None:
+            self._server.stop()
+
+
+def aim(plan: Plan, log: Path) -> Target:
+    """Start the plan's engine, or point at its URL. Raises UsageError or ServerError; does not wait for readiness."""
+    if plan.url is not None:
+        return Target(plan.url, server=None, pids=plan.pids)
+    assert plan.engine is not None
+    port = plan.port or free_port()
+    _refuse_taken(port)
+    variant = plan.variant or "stock"
+    command = start_command(
+        plan.engine, port=port, tp=plan.tp, variant=variant, model=plan.model, args=plan.engine_args
+    )
+    return Target(f"http://127.0.0.1:{port}", StartedServer(command, log), plan.pids)
+
+
+def check_ready_for(info: ServerInfo, modalities: set[str], variant: str | None) -> None:
+    """Raise UsageError when the server can't take what the workload sends, ServerError when a rank runs another
+    variant than asked for."""
+    if modalities & {"image", "images", "video", "mixed"} and info.images is False:
+        raise UsageError(
+            f"the server's model {info.model} takes text only, and the workload sends images or video",
+            "serve a vision-language model, or choose a text workload: --workload text",
+        )
+    if "audio" in modalities and info.audio is False:
+        raise UsageError(f"the server's model {info.model} takes no audio", "choose another workload")
+    if info.announcement is None:
+        if variant not in (None, "stock"):
+            raise ServerError(
+                f"the server does not say which variant it runs, so it can't be measured as {variant!r}",
+                "leave --variant out to measure the server as it is (stock)",
+            )
+        return
+    said = {rank.rank: rank.variant for rank in info.announcement.ranks}
+    wanted = {None: info.announcement.variant, "stock": "original"}.get(variant, variant)
+    wrong = [f"rank {rank} runs {name}" for rank, name in sorted(said.items()) if name != wanted]
+    if wrong:
+        raise ServerError(f"asked for variant {wanted}, but {', '.join(wrong)}")
+
+
+def _is_this_host(host: str) -> bool:
+    """True when the server's processes are ours to see. Raises ServerError on a name without an address."""
+    try:
+        addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError as error:
+        raise ServerError(f"cannot resolve {host}: {error.strerror}") from error
+    own = {entry.address for entries in psutil.net_if_addrs().values() for entry in entries}
+    return all(ipaddress.ip_address(address).is_loopback or address in own for address in addresses)
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise ServerError(
+                f"port {port} is in use", "choose another with --port, or attach to it: --url http://127.0.0.1:PORT"
+            )

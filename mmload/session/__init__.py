@@ -1,0 +1,8 @@
+"""One run, from a plan to a sealed folder.
+
+run.py         the stages in order: payloads, server, identity, warm-up and measure, drain, profile, seal
+ledger.py      the manifest as it grows, and the folder's last word: status, validity, summary
+watch.py       ends a run early when the server died, lost a rank or hangs
+tracker.py     what the live display shows
+interrupt.py   Ctrl-C and SIGTERM, obeyed between two steps
+"""

@@ -1,0 +1,135 @@
+"""What is alive during a run, and the one loop turn in which all of it is heard, watched and shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from mmload.drive.fleet import Fleet
+from mmload.drive.job import Job, Segment, Stop
+from mmload.errors import RunInvalid, ServerHung
+from mmload.model.live import LiveView
+from mmload.model.records import RequestRecord
+from mmload.observe.cpu import ProcessSampler
+from mmload.observe.metrics import MetricsScraper
+from mmload.observe.stacks import dump_all
+from mmload.serve.target import Target
+from mmload.session.interrupt import Interruption
+from mmload.session.ledger import Ledger
+from mmload.session.tracker import Tracker
+from mmload.session.watch import Watch
+from mmload.store.layout import RunLayout
+
+_TURN_S = 0.1
+_STOP_TIMEOUT_S = 5.0
+
+Show = Callable[[LiveView], None]
+
+
+class Crew:
+    """The server, the samplers and the workers of one run. `left_until_ns`: when the run is expected to end."""
+
+    def __init__(self, layout: RunLayout, ledger: Ledger, show: Show, interrupted: Interruption) -> None:
+        self.layout = layout
+        self.ledger = ledger
+        self.tracker = Tracker(layout.requests)
+        self.left_until_ns: int | None = None
+        self.target: Target | None = None
+        self.fleet: Fleet | None = None
+        self.sampler: ProcessSampler | None = None
+        self.scraper: MetricsScraper | None = None
+        self._watch: Watch | None = None
+        self._show = show
+        self._interrupted = interrupted
+        self._looked_s = 0.0
+
+    def observe(self, target: Target, timeout_s: float, stack: ExitStack) -> None:
+        """Start the samplers on what was found behind the target."""
+        self.sampler = ProcessSampler(target.processes, [], self.layout.processes, self.layout.host)
+        self.scraper = MetricsScraper(target.url, self.layout.server)
+        for observer in (self.sampler, self.scraper):
+            observer.start()
+            stack.callback(observer.stop)
+        self._watch = Watch(target, timeout_s)
+
+    def hire(self, jobs: list[Job], scratch: Path, stack: ExitStack) -> None:
+        """Start the workers and wait until each has opened what the scratch folder holds for it."""
+        self.fleet = Fleet(jobs, self.layout, scratch)
+        stack.callback(self.fleet.close)
+        while not self.fleet.is_ready:
+            self.turn()
+        if self.sampler is not None:
+            self.sampler.add_generators(self.fleet.pids)
+
+    def turn(self) -> list[RequestRecord]:
+        """Hear the workers for a tenth of a second; returns the records that came. Raises what ends the run."""
+        if self.fleet is None:
+            time.sleep(_TURN_S)
+        else:
+            self.fleet.poll(_TURN_S)
+        return self._look_around()
+
+    def glance(self) -> None:
+        """The same without waiting, for work that calls back often: looks around ten times a second at most."""
+        if time.monotonic() - self._looked_s > _TURN_S:
+            self._look_around()
+
+    def _look_around(self) -> list[RequestRecord]:
+        self._looked_s = time.monotonic()
+        self._interrupted.check()
+        for observer in (self.sampler, self.scraper):
+            if observer is not None and observer.failed is not None:
+                raise observer.failed
+        records = self.tracker.take_in()
+        self._show_turn()
+        self._look_at_server()
+        self._look_at_workers()
+        return records
+
+    def run_segment(self, command: Segment, each_turn: Callable[[], None] = lambda: None) -> list[RequestRecord]:
+        """Give the command to every worker and wait until all requests of the segment have their records, which are
+        returned. When something ends the run, the workers stop at once and what they then say is still taken in."""
+        assert self.fleet is not None
+        records: list[RequestRecord] = []
+        self.fleet.command(command)
+        try:
+            while not self.fleet.is_drained(command.segment):
+                records += self.turn()
+                each_turn()
+            records += self.turn()
+        except BaseException as error:
+            self._stop_sending(command, str(error))
+            raise
+        return records
+
+    def _stop_sending(self, command: Segment, reason: str) -> None:
+        assert self.fleet is not None
+        self.fleet.command(Stop(reason))
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while not self.fleet.is_drained(command.segment) and time.monotonic() < deadline:
+            self.fleet.poll(_TURN_S)
+
+    def _look_at_server(self) -> None:
+        if self._watch is None or self.fleet is None:
+            if self.target is not None:
+                self.target.refuse_dead()
+            return
+        in_flight = sum(sample.in_flight for sample in self.fleet.samples.values())
+        try:
+            self._watch.look(in_flight, self.tracker.last_done_ns)
+        except ServerHung:
+            assert self.target is not None
+            dump_all(self.target.processes, self.layout.dumps)
+            raise
+
+    def _look_at_workers(self) -> None:
+        if self.fleet is not None and self.fleet.lost:
+            raise RunInvalid(self.fleet.lost[0], "the load was not what was planned: the run says nothing")
+
+    def _show_turn(self) -> None:
+        samples = self.fleet.samples if self.fleet else {}
+        cpu_pct = self.sampler.latest_cpu_pct() if self.sampler else {}
+        left_s = None if self.left_until_ns is None else max(0.0, (self.left_until_ns - time.monotonic_ns()) / 1e9)
+        self._show(self.tracker.view(samples, cpu_pct, left_s, self.ledger.manifest.warnings))

@@ -1,0 +1,39 @@
+"""SIGINT and SIGTERM as a flag that the run looks at between two steps, so that nothing is torn down half-way."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from mmload.errors import Interrupted
+
+
+class Interruption:
+    """The first signal is remembered; a second one is obeyed at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal has come."""
+        if self.signal is not None:
+            raise Interrupted(self.signal)
+
+    def take(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise Interrupted(number)
+        self.signal = number
+
+
+@contextmanager
+def interruption() -> Iterator[Interruption]:
+    """Catch SIGINT and SIGTERM (main thread only) for as long as the block runs."""
+    caught = Interruption()
+    before = {number: signal.signal(number, caught.take) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,105 @@
+"""The manifest as it grows, and the folder's last word: status, validity, summary."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import socket
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from mmload import __version__
+from mmload.analyse.summary import judge_generator, summarise
+from mmload.errors import FolderError, Interrupted
+from mmload.model.plan import Plan
+from mmload.model.result import Clock, Manifest, Phase, Status
+from mmload.store.append import write_document
+from mmload.store.layout import RunLayout
+from mmload.store.read import Run
+
+_PACKAGES = ("aiohttp", "locust", "gevent", "geventhttpclient", "numpy", "msgspec", "psutil", "py-spy")
+
+
+class Ledger:
+    """Writes manifest.json anew with each fact that becomes known."""
+
+    def __init__(self, layout: RunLayout, plan: Plan, variant: str) -> None:
+        self._layout = layout
+        self.manifest = Manifest(
+            run_id=layout.run_id,
+            variant=variant,
+            workload=plan.workload_name,
+            seed=plan.seed,
+            schedule_sha256=None,
+            payloads_sha256="",
+            engine=plan.engine or "unknown",
+            tp=plan.tp if plan.engine else None,
+            model=plan.model,
+            clock=Clock(monotonic_ns=time.monotonic_ns(), utc_ns=time.time_ns()),
+            host=_host(),
+            versions={"mmload": __version__, "python": platform.python_version()}
+            | {package: version(package) for package in _PACKAGES},
+            git=_git_commit(),
+        )
+
+    def note(self, **facts: object) -> None:
+        """Put facts into the manifest, by field name, and write it. Raises FolderError."""
+        self.manifest = msgspec.structs.replace(self.manifest, **facts)
+        write_document(self._layout.manifest, self.manifest)
+
+    def warn(self, *warnings: str) -> None:
+        new = [warning for warning in warnings if warning not in self.manifest.warnings]
+        if new:
+            self.note(warnings=[*self.manifest.warnings, *new])
+
+    def phase(self, name: str, start_ns: int, end_ns: int) -> None:
+        others = [phase for phase in self.manifest.phases if phase.name != name]
+        self.note(phases=[*others, Phase(name=name, start_ns=start_ns, end_ns=end_ns)])
+
+    def seal(self, failure: BaseException | None, faults: list[str]) -> Run:
+        """The last word. faults: what the generator or the profiler did wrong. Raises FolderError."""
+        self.note(status=_status(failure), error=str(failure) if failure else None)
+        run = Run(self._layout.path)
+        summary = summarise(run)
+        reasons = [*faults, *judge_generator(summary, run.plan.limits)]
+        self.note(validity=reasons or "valid")
+        run = Run(self._layout.path)
+        write_document(self._layout.summary, summarise(run))
+        return run
+
+
+def _status(failure: BaseException | None) -> Status:
+    if failure is None:
+        return "complete"
+    return "partial" if isinstance(failure, Interrupted | FolderError) else "failed"
+
+
+def _host() -> dict[str, object]:
+    return {
+        "name": socket.gethostname(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count() or 0,
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": platform.platform(),
+    }
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _git_commit() -> str | None:
+    """The commit that the working folder stands at; None outside a repository or without git."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+        return done.stdout.strip() or None
+    return None

@@ -1,0 +1,245 @@
+"""One run: server and payloads, identity, warm-up and measure, drain, profile, seal."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from mmload.drive.job import Closed, Endpoint, Identity, Job, Open
+from mmload.errors import UsageError
+from mmload.model.live import LiveView
+from mmload.model.plan import ClosedLoop, Plan
+from mmload.model.records import RequestRecord
+from mmload.model.result import RankInfo
+from mmload.observe.stacks import Profiler, worth_profiling
+from mmload.plan.arrivals import PROFILE_LEAD_S, RunSchedule, build_schedule, main_windows, pool_size
+from mmload.plan.payloads import prepare
+from mmload.plan.workload import workload_of
+from mmload.serve.client import ServerInfo
+from mmload.serve.target import Target, aim, check_ready_for
+from mmload.session.crew import Crew, Show
+from mmload.session.interrupt import interruption
+from mmload.session.ledger import Ledger
+from mmload.session.profile import ProfileWindow
+from mmload.store.append import create_run_folder, write_document
+from mmload.store.layout import RunLayout, new_run_id
+from mmload.store.lock import writing
+from mmload.store.read import Run
+
+_START_LEAD_NS = 300_000_000  # from the command to the first request, so that no worker hears of it too late
+_ATTACH_AFTER_NS = 500_000_000  # profilers attach to a server that is at work already
+
+
+def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None]) -> Run:
+    """Carry out `plan` in a new folder below `out`.
+
+    Whatever ends the run early, what was measured is sealed first and handed to `sealed`, which is called exactly once
+    if a folder was made. Raises UsageError, ServerError, FolderError, RunInvalid or Interrupted.
+    """
+    with interruption() as interrupted:
+        variant = plan.variant or _announced_variant(plan)
+        layout = create_run_folder(out, new_run_id(variant))
+        write_document(layout.plan, plan)
+        with writing(layout.plan):
+            crew = Crew(layout, Ledger(layout, plan, variant), show, interrupted)
+            failure: BaseException | None = None
+            try:
+                with ExitStack() as stack:
+                    _measure(plan, crew, stack)
+            except BaseException as error:
+                failure = error
+                raise
+            finally:
+                show(LiveView(stage="sealing"))
+                stored = crew.ledger.seal(failure, crew.fleet.lost if crew.fleet else [])
+                sealed(stored)
+            return stored
+
+
+def _announced_variant(plan: Plan) -> str:
+    """What the attached server says it runs; stock when it says nothing or is yet to be started."""
+    if plan.url is None:
+        return "stock"
+    announcement = Target(plan.url, server=None).client.info().announcement
+    return announcement.variant if announcement else "stock"
+
+
+def _measure(plan: Plan, crew: Crew, stack: ExitStack) -> None:
+    crew.ledger.note()
+    scratch = Path(tempfile.mkdtemp(prefix="mmload-", dir=_scratch_parent()))
+    stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+    crew.target = target = aim(plan, crew.layout.server_log)
+    stack.callback(target.stop)
+    schedule = build_schedule(plan)
+    _prepare_payloads(plan, schedule, scratch, crew)
+    _meet_server(plan, target, crew)
+    crew.observe(target, plan.timeout_s, stack)
+    crew.hire(_jobs(plan, target, schedule, scratch, crew.layout), scratch, stack)
+    shutil.rmtree(scratch)  # the workers hold what they need: nothing is left on the disk, whatever ends the run
+    _check_identity(crew)
+    _send_main(plan, crew)
+    if plan.profile.enabled:
+        _send_profile(plan, target, crew)
+
+
+def _prepare_payloads(plan: Plan, schedule: RunSchedule | None, scratch: Path, crew: Crew) -> None:
+    crew.tracker.enter("payloads")
+
+    pool = prepare(plan, pool_size(plan, schedule), scratch / "pool", lambda _done, _total: crew.glance())
+    crew.ledger.note(
+        payloads_sha256=pool.sha256, schedule_sha256=schedule.main.sha256() if schedule is not None else None
+    )
+    if pool.repeats:
+        crew.ledger.warn(
+            f"{pool.repeats} of {pool.wanted} requests repeat an earlier body: the pool holds {pool.load}, and a server "
+            "that caches answers them faster"
+        )
+
+
+def _meet_server(plan: Plan, target: Target, crew: Crew) -> None:
+    """Wait until the server is ready, and put into the manifest what it is."""
+    crew.tracker.enter("server")
+    target.wait_until_ready(crew.turn)
+    info = target.client.info()
+    check_ready_for(info, _modalities(plan), plan.variant)
+    target.processes = target.find_processes()
+    if not target.processes:
+        crew.ledger.warn(f"{target.url} is on another host: its processes are neither sampled nor profiled")
+    crew.ledger.note(
+        engine=info.engine,
+        engine_version=info.version,
+        model=info.model,
+        tp=info.tp,
+        flags=info.flags,
+        idle_policy=info.idle_policy,
+        ranks=_ranks(target, info),
+    )
+
+
+def _modalities(plan: Plan) -> set[str]:
+    """What the workload sends, as far as its file tells: a dataset's lines are met one by one."""
+    return {type(item).__name__.lower() for item in workload_of(plan).items}
+
+
+def _ranks(target: Target, info: ServerInfo) -> list[RankInfo]:
+    said = {rank.rank: rank.variant for rank in info.announcement.ranks} if info.announcement else {}
+    return [
+        RankInfo(rank=found.rank, pid=found.pid, start_ticks=found.start_ticks, variant=said.get(found.rank))
+        for found in target.processes
+        if found.rank is not None
+    ]
+
+
+def _jobs(plan: Plan, target: Target, schedule: RunSchedule | None, scratch: Path, layout: RunLayout) -> list[Job]:
+    workload = workload_of(plan)
+    schedules = {}
+    for segment in schedule._fields if schedule is not None else ():
+        if (part := getattr(schedule, segment)) is not None:
+            schedules[segment] = str(scratch / f"{segment}.npy")
+            part.save(scratch / f"{segment}.npy")
+    endpoint = Endpoint(url=target.url, path=workload.endpoint, stream=workload.stream, timeout_s=plan.timeout_s)
+    return [
+        Job(
+            worker=worker,
+            workers=plan.workers,
+            plan=plan,
+            endpoint=endpoint,
+            pool=str(scratch / "pool"),
+            schedules=schedules,
+            requests_file=str(layout.requests),
+            run_tag=layout.run_id[-4:],
+        )
+        for worker in range(plan.workers)
+    ]
+
+
+def _check_identity(crew: Crew) -> None:
+    """Send the identity items one at a time. Raises UsageError when the server refuses all of a kind."""
+    start_ns = time.monotonic_ns()
+    crew.tracker.enter("identity")
+    records = crew.run_segment(Identity())
+    crew.ledger.phase("identity", start_ns, time.monotonic_ns())
+    by_modality: dict[str, list[RequestRecord]] = {}
+    for record in records:
+        by_modality.setdefault(record.modality, []).append(record)
+    for modality, sent in by_modality.items():
+        if all(record.status in (400, 422) for record in sent):
+            raise UsageError(
+                f"the server refuses requests with modality {modality}: {sent[0].error}",
+                "choose a workload that it can answer: mmload workload list",
+            )
+    wrong = [record for record in records if record.outcome != "ok"]
+    if wrong:
+        crew.ledger.warn(f"{len(wrong)} of {len(records)} identity requests failed: {wrong[0].error}")
+
+
+def _send_main(plan: Plan, crew: Crew) -> None:
+    """Warm-up and measure, back to back, then what is still in flight."""
+    warmup, measure = main_windows(plan)
+    start_ns = time.monotonic_ns() + _START_LEAD_NS
+    after_ns = round((PROFILE_LEAD_S + plan.profile.duration_s) * 1e9) if plan.profile.enabled else 0
+    counted = isinstance(plan.load, ClosedLoop) and plan.requests is not None
+    crew.left_until_ns = None if counted else start_ns + measure.end_ns + after_ns
+    for window in (warmup, measure):
+        crew.ledger.phase(window.phase, start_ns + window.start_ns, start_ns + window.end_ns)
+    stages = [
+        (start_ns + warmup.start_ns, "warmup", (warmup.end_ns - warmup.start_ns) / 1e9),
+        (start_ns + measure.start_ns, "measure", None if counted else (measure.end_ns - measure.start_ns) / 1e9),
+        *([] if counted else [(start_ns + measure.end_ns, "drain", None)]),
+    ]
+
+    def enter_stage() -> None:
+        while stages and time.monotonic_ns() >= stages[0][0]:
+            at_ns, stage, length_s = stages.pop(0)
+            crew.tracker.enter(stage, at_ns, length_s)
+            if crew.scraper is not None:
+                crew.scraper.scrape_now()
+
+    crew.run_segment(_load_command(plan, "main", start_ns), enter_stage)
+    if counted:
+        crew.ledger.phase("measure", start_ns + measure.start_ns, crew.tracker.last_done_ns)
+
+
+def _load_command(plan: Plan, segment: str, start_ns: int) -> Open | Closed:
+    if not isinstance(plan.load, ClosedLoop):
+        return Open(segment=segment, start_ns=start_ns)
+    if segment == "main":
+        measure_s = plan.duration_s if plan.requests is None else float("1e9")
+        phases = [("warmup", plan.warmup_s), ("measure", measure_s)]
+    else:
+        phases = [("profile", PROFILE_LEAD_S + plan.profile.duration_s)]
+    return Closed(
+        segment=segment,
+        start_ns=start_ns,
+        concurrency=plan.load.concurrency,
+        phases=phases,
+        requests=plan.requests if segment == "main" else None,
+    )
+
+
+def _send_profile(plan: Plan, target: Target, crew: Crew) -> None:
+    """The same load again, with a profiler on each rank and on the tokenizer. Nothing but shares comes from it."""
+    profiler = Profiler(worth_profiling(target.processes), crew.layout, plan.profile)
+    start_ns = time.monotonic_ns() + _START_LEAD_NS
+    end_ns = start_ns + round((PROFILE_LEAD_S + plan.profile.duration_s) * 1e9)
+    crew.left_until_ns = end_ns
+    crew.tracker.enter("profile", start_ns, PROFILE_LEAD_S + plan.profile.duration_s)
+    window = ProfileWindow(profiler, start_ns + _ATTACH_AFTER_NS, end_ns)
+    try:
+        crew.run_segment(_load_command(plan, "profile", start_ns), window.turn)
+    finally:
+        info = window.close()
+        crew.ledger.note(profile=info)
+        crew.ledger.warn(*profiler.warnings)
+        if window.start_ns is not None:
+            crew.ledger.phase("profile", window.start_ns, min(end_ns, time.monotonic_ns()))
+
+
+def _scratch_parent() -> str | None:
+    """Payloads are mapped by the workers: in memory where there is a tmpfs with room, else the usual place."""
+    shm = Path("/dev/shm")  # noqa: S108
+    return str(shm) if shm.is_dir() and shutil.disk_usage(shm).free > 4 * 2**30 else None

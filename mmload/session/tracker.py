@@ -1,0 +1,123 @@
+"""What the live display shows, read off the run folder as it grows and off the workers' last words."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, deque
+from pathlib import Path
+
+import msgspec
+
+from mmload.model.live import LiveView
+from mmload.model.records import GeneratorSample, RequestRecord
+
+_RATE_WINDOW_NS = 5_000_000_000
+_KEPT = 10_000  # what the display sorts four times a second; the summary is made from every record
+
+
+class Tail:
+    """The records that were appended to a .jsonl file since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._decoder = msgspec.json.Decoder(RequestRecord)
+
+    def read(self) -> list[RequestRecord]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [self._decoder.decode(line) for line in whole.splitlines()]
+
+
+class Tracker:
+    """Follows one run. `last_done_ns`: when the server last completed an answer, right or wrong."""
+
+    def __init__(self, requests: Path) -> None:
+        self._tail = Tail(requests)
+        self._stage: tuple[str, int, float | None] = ("server", time.monotonic_ns(), None)
+        self._response_ms: deque[float] = deque(maxlen=_KEPT)
+        self._lags_ms: deque[float] = deque(maxlen=_KEPT)
+        self._recent: deque[tuple[int, int]] = deque()
+        self._ok_recent: deque[int] = deque()
+        self.outcomes: Counter[str] = Counter()
+        self.last_done_ns = time.monotonic_ns()
+
+    def enter(self, stage: str, start_ns: int | None = None, length_s: float | None = None) -> None:
+        """A new stage begins; the percentiles start afresh."""
+        self._stage = (stage, start_ns or time.monotonic_ns(), length_s)
+        self._response_ms.clear()
+
+    def take_in(self) -> list[RequestRecord]:
+        """Read what is new; returns it."""
+        records = self._tail.read()
+        for record in records:
+            self.outcomes[record.outcome] += 1
+            if record.done_ns is not None and record.status is not None:
+                self.last_done_ns = max(self.last_done_ns, record.done_ns)
+            if record.outcome == "ok" and record.done_ns is not None:
+                self._ok_recent.append(record.done_ns)
+                self._response_ms.append((record.done_ns - record.due_ns) / 1e6)
+            else:
+                self._response_ms.append(math.inf)
+            if record.sent_ns is not None:
+                self._lags_ms.append((record.sent_ns - record.due_ns - record.connect_ns) / 1e6)
+        return records
+
+    def view(
+        self,
+        samples: dict[int, GeneratorSample],
+        cpu_pct: dict[str, float],
+        left_s: float | None,
+        warnings: list[str],
+    ) -> LiveView:
+        now_ns = time.monotonic_ns()
+        stage, start_ns, length_s = self._stage
+        due = sum(sample.due for sample in samples.values())
+        return LiveView(
+            stage=stage,
+            stage_elapsed_s=max(0.0, (now_ns - start_ns) / 1e9),
+            stage_length_s=length_s,
+            left_s=left_s,
+            offered_rps=self._offered(now_ns, due),
+            achieved_rps=self._achieved(now_ns),
+            scheduled=due,
+            sent=sum(sample.sent for sample in samples.values()),
+            done=sum(sample.done for sample in samples.values()),
+            in_flight=sum(sample.in_flight for sample in samples.values()),
+            response_ms=_p50_p90_p99(self._response_ms),
+            outcomes=dict(self.outcomes),
+            cpu_pct=cpu_pct,
+            lag_p99_ms=_p50_p90_p99(self._lags_ms)[2],
+            stall_ms=max((sample.stall_ms for sample in samples.values()), default=0.0),
+            warnings=warnings,
+        )
+
+    def _offered(self, now_ns: int, due: int) -> float:
+        self._recent.append((now_ns, due))
+        while now_ns - self._recent[0][0] > _RATE_WINDOW_NS:
+            self._recent.popleft()
+        then_ns, due_then = self._recent[0]
+        return (due - due_then) / ((now_ns - then_ns) / 1e9) if now_ns > then_ns else 0.0
+
+    def _achieved(self, now_ns: int) -> float:
+        while self._ok_recent and now_ns - self._ok_recent[0] > _RATE_WINDOW_NS:
+            self._ok_recent.popleft()
+        span_ns = min(_RATE_WINDOW_NS, max(now_ns - self._stage[1], 1))
+        return len(self._ok_recent) / (span_ns / 1e9) if self._ok_recent else 0.0
+
+
+def _p50_p90_p99(values: deque[float]) -> tuple[float | None, float | None, float | None]:
+    """Nearest-rank percentiles; None where infinite or without values."""
+    if not values:
+        return None, None, None
+    ordered = sorted(values)
+    at = [ordered[max(0, math.ceil(p * len(ordered)) - 1)] for p in (0.50, 0.90, 0.99)]
+    p50, p90, p99 = (None if math.isinf(value) else value for value in at)
+    return p50, p90, p99
