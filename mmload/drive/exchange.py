@@ -146,33 +146,39 @@ class _Exchange:
     def _receive(self, connection: Connection) -> None:
         """Read until the message is complete. Raises BadAnswer unless it is a correct answer, OSError."""
         parser, reader = connection.parser, self._reader
-        refused = bytearray()
+        refusal = bytearray()
         while not parser.complete:
             received = self._read(connection)
-            now_ns = time.monotonic_ns()
-            if received and self._first_byte_ns is None:
-                self._first_byte_ns = now_ns
-            if parser.headers_complete and self._status is None:
-                self._take_status(connection)
-            chunk = parser.take_body()
-            self._bytes_down += len(chunk)
-            if not reader.ended:
-                self._done_ns = now_ns
-            if self._status == 200:
-                if chunk:
-                    reader.feed(chunk, now_ns)
-            elif len(refused) < _ERROR_BODY_BYTES:
-                refused += chunk
-            if not received and not parser.complete:
-                if reader.ended:
-                    break
-                raise self._cut_off(refused)
+            if received or parser.complete:
+                self._take(connection, time.monotonic_ns(), refusal)
+            elif reader.ended:
+                break
+            else:
+                raise self._cut_off(refusal)
         if self._status != 200:
-            raise self._refused(refused)
+            raise self._refused(refusal)
         reader.finish()
-        if self._due.expected not in (None, "".join(reader.answer.text)):
-            raise BadAnswer("wrong_output", f"the answer differs from the expected one: {reader.answer.text[:20]}")
+        text = "".join(reader.answer.text)
+        if self._due.expected not in (None, text):
+            raise BadAnswer("wrong_output", f"not the answer expected, but {text[:200]!r}")
         self._error = None
+
+    def _take(self, connection: Connection, now_ns: int, refusal: bytearray) -> None:
+        """What the bytes that came at `now_ns` say."""
+        parser, reader = connection.parser, self._reader
+        if self._first_byte_ns is None:
+            self._first_byte_ns = now_ns
+        if parser.headers_complete and self._status is None:
+            self._take_status(connection)
+        if not reader.ended:
+            self._done_ns = now_ns
+        chunk = parser.take_body()
+        self._bytes_down += len(chunk)
+        if self._status == 200:
+            if chunk:
+                reader.feed(chunk, now_ns)
+        elif len(refusal) < _ERROR_BODY_BYTES:
+            refusal += chunk
 
     def _read(self, connection: Connection) -> int:
         try:

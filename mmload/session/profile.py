@@ -9,7 +9,7 @@ from mmload.observe.stacks import Profiler
 
 
 class ProfileWindow:
-    """Starts the profiler at `attach_ns` and ends it at `end_ns`. `start_ns`: when it began to sample; None if never."""
+    """Starts the profiler at `attach_ns`, ends it at `end_ns`. `start_ns`: when it began to sample; None if never."""
 
     def __init__(self, profiler: Profiler, attach_ns: int, end_ns: int) -> None:
         self.start_ns: int | None = None
