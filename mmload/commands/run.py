@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmload.commands import options
-from mmload.commands.gate import judge_and_show
+from mmload.commands.gate import judge_new_run
 from mmload.commands.options import OUT, in_range, seconds, whole
 from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, UsageError
 
@@ -148,7 +148,7 @@ def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
                 sys.stdout.flush()
     stored = sealed[0]
     if plan.gate is not None:
-        return judge_and_show([stored], plan.gate, out, console)
+        return judge_new_run(stored, plan.gate, out, console)
     return EXIT_OK if stored.summary.validity == "valid" else EXIT_RUN_INVALID
 
 
@@ -205,7 +205,7 @@ def _known_variant(name: str | None) -> str | None:
 
 def _known_gate(name: str | None) -> str | None:
     """A wrong gate is found out before the run, not after it."""
-    from mmload.plan.gates import load_gate  # noqa: PLC0415
+    from mmload.judge.definition import load_gate  # noqa: PLC0415
 
     if name is not None:
         load_gate(name)

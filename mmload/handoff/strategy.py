@@ -4,7 +4,7 @@ A request with images travels tokenizer -> entry rank -> every rank. A *strategy
 (`Host.build`: construction and hash, SGLang's `MultimodalInputs.from_dict`) and what travels when. It knows nothing
 of its host: the stand-in's processes and, through an overlay, SGLang's own call the same five methods.
 
-    tokenizer process    payload = strategy.at_tokenizer(raw)         once a request
+    tokenizer process    payload = strategy.at_tokenizer(raw)         once a request, from several threads at once
     every rank           strategy.on_receive(requests)                once a receive batch
     every rank           inputs = strategy.materialise(request)       once a request, in arrival order
     every rank           strategy.on_abort(rid) / strategy.close()
@@ -16,6 +16,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from mmload.handoff.counters import Counters
+
+
+class BuildFailed(ValueError):
+    """The features of one request can't be built: that request fails, on every rank, and no other."""
 
 
 class Request(Protocol):
@@ -49,12 +53,15 @@ class Strategy:
         self.host = host
 
     def at_tokenizer(self, raw: Any) -> Any:
+        """What travels in place of the raw dict. An exception refuses the request."""
         return raw
 
     def on_receive(self, requests: Sequence[Request]) -> None:
         """Called on every rank with the same requests, in the same order, before any of them is materialised."""
 
     def materialise(self, request: Request) -> Any:
+        """The inputs object of a request with media. An exception fails this request alone; a strategy that makes
+        ranks wait for one another must let it reach all of them."""
         return self.host.build(request.mm_inputs)
 
     def on_abort(self, rid: str) -> None:

@@ -117,10 +117,14 @@ class ProcessCpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratorHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """What the generator did, so that a reader can tell its faults from the server's. Lag is sent behind due."""
+    """What the generator did, so that a reader can tell its faults from the server's. Lag is sent behind due.
+
+    undelivered: scheduled requests that it dropped or left without a record.
+    """
 
     scheduled: int
     sent: int
+    undelivered: int = 0
     lag_p50_ms: float | None
     lag_p99_ms: float | None
     lag_max_ms: float | None

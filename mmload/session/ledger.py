@@ -15,7 +15,7 @@ import msgspec
 
 from mmload import __version__
 from mmload.analyse.summary import judge_generator, summarise
-from mmload.errors import FolderError, Interrupted
+from mmload.errors import ServerError
 from mmload.model.plan import Plan
 from mmload.model.result import Clock, Manifest, Phase, Status
 from mmload.store.append import write_document
@@ -76,7 +76,7 @@ class Ledger:
 def _status(failure: BaseException | None) -> Status:
     if failure is None:
         return "complete"
-    return "partial" if isinstance(failure, Interrupted | FolderError) else "failed"
+    return "failed" if isinstance(failure, ServerError) else "partial"
 
 
 def _host() -> dict[str, object]:

@@ -82,12 +82,17 @@ def write_document(path: Path, document: msgspec.Struct) -> None:
     partial = path.with_name(path.name + ".part")
     try:
         with partial.open("wb") as file:
-            file.write(msgspec.json.format(_encoder.encode(document), indent=2) + b"\n")
+            file.write(encode_document(document))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def encode_document(document: msgspec.Struct) -> bytes:
+    """A JSON document as it stands in a run folder: indented, ending in a newline."""
+    return msgspec.json.format(_encoder.encode(document), indent=2) + b"\n"
 
 
 def _cannot_write(path: Path, error: OSError) -> FolderError:

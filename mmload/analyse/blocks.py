@@ -1,0 +1,40 @@
+"""Block means: a window is cut into blocks long enough to be nearly independent, and their spread gives the interval.
+
+Neighbouring requests and samples resemble each other, so that a standard error from single ones is far too small.
+Over blocks of a second and more little of that is left (Law and Kelton, Simulation Modeling and Analysis, 9.5.3).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmload.analyse.distributions import t_quantile
+
+BLOCK_S = 1.0
+MOST_BLOCKS = 20  # more blocks buy hardly any precision and cost independence
+FEWEST_BLOCKS = 5  # below, Student's t is wider than any limit worth having and leans on normality alone
+
+TWO_SIDED_95 = 0.975  # the level at which two one-sided bounds make a two-sided 95 % interval
+
+
+def block_edges_ns(start_ns: int, end_ns: int) -> NDArray[np.int64]:
+    """The edges of equal blocks of at least BLOCK_S, at most MOST_BLOCKS of them; int64 nanoseconds.
+
+    A window too short for FEWEST_BLOCKS has no blocks (an empty array).
+    """
+    count = min(MOST_BLOCKS, int((end_ns - start_ns) / 1e9 / BLOCK_S + 1e-9))
+    if count < FEWEST_BLOCKS:
+        return np.empty(0, np.int64)
+    return np.linspace(start_ns, end_ns, count + 1).round().astype(np.int64)
+
+
+def mean_bounds(blocks: NDArray[np.float64], level: float) -> tuple[float, float] | None:
+    """Lower and upper bound of the mean, each one-sided at `level`; None with fewer than FEWEST_BLOCKS blocks."""
+    if len(blocks) < FEWEST_BLOCKS:
+        return None
+    half = t_quantile(level, len(blocks) - 1) * float(blocks.std(ddof=1)) / math.sqrt(len(blocks))
+    mean = float(blocks.mean())
+    return mean - half, mean + half

@@ -1,0 +1,77 @@
+"""What the load generator did: how late it sent, how long its loops stood still, what it cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
+
+from mmload.analyse.latency import percentile
+from mmload.analyse.load import Window
+from mmload.model.plan import GeneratorLimits
+from mmload.model.records import GeneratorSample, RequestRecord
+from mmload.model.result import GeneratorHealth
+
+
+def generator_health(
+    measured: Sequence[RequestRecord], missing: int, samples: Iterable[GeneratorSample], window: Window
+) -> GeneratorHealth:
+    """Health in the measure window. `missing`: scheduled requests that have no record; they count as undelivered."""
+    lags_ms = np.sort(
+        [(r.sent_ns - r.due_ns - r.connect_ns) / 1e6 for r in measured if r.sent_ns is not None],
+    )
+    workers = _by_worker(samples, window)
+    cpu_s = [series[-1].cpu_s - series[0].cpu_s for series in workers if len(series) > 1]
+    spans_s = [(series[-1].t_ns - series[0].t_ns) / 1e9 for series in workers if len(series) > 1]
+    done = sum(series[-1].done - series[0].done for series in workers)
+    return GeneratorHealth(
+        scheduled=len(measured) + missing,
+        sent=len(lags_ms),
+        undelivered=missing + sum(record.outcome == "dropped" for record in measured),
+        lag_p50_ms=percentile(lags_ms, 0.50),
+        lag_p99_ms=percentile(lags_ms, 0.99),
+        lag_max_ms=percentile(lags_ms, 1.0),
+        longest_stall_ms=max((_longest_stall_ms(series) for series in workers), default=None),
+        cpu_pct=100 * sum(cpu / span for cpu, span in zip(cpu_s, spans_s, strict=True)) if cpu_s else None,
+        cpu_s_per_1000_requests=1000 * sum(cpu_s) / done if done > 0 else None,
+    )
+
+
+def _by_worker(samples: Iterable[GeneratorSample], window: Window) -> list[list[GeneratorSample]]:
+    workers: defaultdict[int, list[GeneratorSample]] = defaultdict(list)
+    for sample in sorted(samples, key=lambda sample: (sample.t_ns, sample.worker)):
+        if window.start_ns <= sample.t_ns <= window.end_ns:
+            workers[sample.worker].append(sample)
+    return [workers[worker] for worker in sorted(workers)]
+
+
+def _longest_stall_ms(series: Sequence[GeneratorSample]) -> float:
+    """What the worker reports, or its silence beyond its usual pace: a stopped process can't report until it runs."""
+    gaps_ms = [(after.t_ns - before.t_ns) / 1e6 for before, after in pairwise(series)]
+    silence_ms = max(gaps_ms) - median(gaps_ms) if gaps_ms else 0.0
+    return max(silence_ms, *(sample.stall_ms for sample in series))
+
+
+def generator_faults(health: GeneratorHealth, limits: GeneratorLimits) -> list[str]:
+    """Where the generator, not the server, shaped the figures: one sentence for each limit passed, with the figure."""
+    faults = []
+    if health.lag_p99_ms is not None and health.lag_p99_ms > limits.lag_p99_ms:
+        faults.append(
+            f"requests were sent late: lag p99 {health.lag_p99_ms:.1f} ms, the limit is {limits.lag_p99_ms:g} ms"
+        )
+    if health.longest_stall_ms is None:
+        faults.append("no word from the generator in the measure window: nobody can tell whether it stood still")
+    elif health.longest_stall_ms > limits.stall_ms:
+        faults.append(
+            f"the generator stood still for {health.longest_stall_ms:.0f} ms, the limit is {limits.stall_ms:g} ms"
+        )
+    if health.undelivered > limits.undelivered * health.scheduled:
+        share = health.undelivered / health.scheduled
+        faults.append(
+            f"{health.undelivered:,} of {health.scheduled:,} scheduled requests were not delivered ({share:.2%}), "
+            f"the limit is {limits.undelivered:.2%}"
+        )
+    return faults

@@ -1,0 +1,71 @@
+"""Arithmetic on folded stacks: {'frame;frame;frame': samples}, the root first, frames as `function (file:line)`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+_FRAME = re.compile(r"^(?P<function>.*) \((?P<file>[^()]*):(?P<line>\d+)\)$")
+
+
+class Frame(NamedTuple):
+    """A frame taken apart. A text that is none is a function without a file, at line 0."""
+
+    function: str
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class FunctionSamples(msgspec.Struct, frozen=True, kw_only=True):
+    """A function, all its lines together. self_samples: those in which it was innermost; total_samples: those in which
+    it was at all, once each even if it calls itself."""
+
+    function: str
+    file: str
+    self_samples: int
+    total_samples: int
+
+
+@lru_cache(maxsize=65536)
+def parse_frame(text: str) -> Frame:
+    match = _FRAME.match(text)
+    return Frame(match["function"], match["file"], int(match["line"])) if match else Frame(text, "", 0)
+
+
+def merge(profiles: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The samples of all profiles in one."""
+    merged: Counter[str] = Counter()
+    for stacks in profiles:
+        merged.update(stacks)
+    return dict(merged)
+
+
+def by_function(stacks: Mapping[str, int]) -> list[FunctionSamples]:
+    """Every function, the one with the most samples of its own first."""
+    own: Counter[tuple[str, str]] = Counter()
+    total: Counter[tuple[str, str]] = Counter()
+    for stack, samples in stacks.items():
+        functions = [parse_frame(frame)[:2] for frame in stack.split(";")]
+        own[functions[-1]] += samples
+        for function in set(functions):
+            total[function] += samples
+    return [
+        FunctionSamples(function=name, file=file, self_samples=own[name, file], total_samples=count)
+        for (name, file), count in sorted(total.items(), key=lambda item: (-own[item[0]], -item[1], item[0]))
+    ]
+
+
+def hottest(stacks: Mapping[str, int], limit: int = 5) -> list[tuple[str, float]]:
+    """('function (file)', share of all samples that are its own), at most `limit`, the largest first."""
+    samples = sum(stacks.values())
+    ranked = by_function(stacks)[:limit]
+    return [(f"{f.function} ({f.file})", f.self_samples / samples) for f in ranked if f.self_samples]

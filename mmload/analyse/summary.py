@@ -1,0 +1,163 @@
+"""summary.json: everything that is said about one run, computed from its folder alone.
+
+Pure: the same folder gives the same summary, whatever the order of its records, today or on another machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from mmload.analyse import latency, load
+from mmload.analyse.blocks import TWO_SIDED_95, mean_bounds
+from mmload.analyse.cpu import (
+    Interval,
+    ProcessSeries,
+    host_busy_share,
+    process_series,
+    rss_max_bytes,
+    total_interval,
+    total_pct,
+    work_interval,
+)
+from mmload.analyse.cpu_work import WorkShare, work_shares
+from mmload.analyse.handoff import handoff_counters, per_request
+from mmload.analyse.load import Window
+from mmload.analyse.load_generator import generator_faults, generator_health
+from mmload.model.plan import GeneratorLimits, OpenLoop
+from mmload.model.records import RequestRecord
+from mmload.model.result import GeneratorHealth, ProcessCpu, Quantiles, Summary
+from mmload.store.read import Run
+
+_BUSY_HOST = 0.9  # share of all cores: from here on, server and generator wait for each other
+
+
+def summarise(run: Run) -> Summary:
+    """The summary of a run: complete, partial or still going. Raises FolderError on damage."""
+    window = load.measure_window(run)
+    if window is None:
+        return _nothing_measured(run)
+    measured = load.measured_requests(run.requests, window)
+    missing = load.missing_requests(measured, window, run.plan)
+    bounds = mean_bounds(load.answers_per_block(run.requests, window), TWO_SIDED_95)
+    series, shares = process_series(run.processes), work_shares(run)
+    cpu = {name: found for name, one in series.items() if (found := _process_cpu(one, shares.get(name), window))}
+    outcomes = load.outcomes(measured)
+    counters = handoff_counters(run.server, window)
+    return msgspec.structs.replace(
+        _nothing_measured(run),
+        duration_s=window.length_s,
+        offered_rate_rps=_offered_rps(run, len(measured) + missing, window),
+        achieved_rate_rps=load.achieved_rps(run.requests, window),
+        achieved_low=max(0.0, bounds[0]) if bounds else None,
+        achieved_high=bounds[1] if bounds else None,
+        requests=len(measured),
+        outcomes=outcomes,
+        error_rate=1 - outcomes.get("ok", 0) / len(measured) if measured else None,
+        response_ms=latency.quantiles(latency.response_ms(measured)),
+        service_ms=latency.quantiles(latency.service_ms(measured)),
+        ttft_ms=latency.quantiles(latency.ttft_ms(measured)),
+        itl_ms=latency.quantiles(latency.itl_ms(measured)),
+        tpot_ms=latency.quantiles(latency.tpot_ms(measured)),
+        tokens_per_s=load.tokens_per_s(measured, window),
+        cached_token_share=load.cached_token_share(measured),
+        modalities=load.modalities(measured),
+        cpu=cpu,
+        generator=generator_health(measured, missing, run.generator, window),
+        handoff=per_request(counters) if counters else {},
+        warnings=[*run.manifest.warnings, *_warnings(run, window, series.keys() - cpu.keys())],
+    )
+
+
+def judge_generator(summary: Summary, limits: GeneratorLimits) -> list[str]:
+    """Why the generator makes the run INVALID, one sentence a reason; empty when it does not. A run that measured
+    nothing, or whose server failed, is not the generator's fault."""
+    if summary.status == "failed" or not summary.generator.scheduled:
+        return []
+    return generator_faults(summary.generator, limits)
+
+
+def _nothing_measured(run: Run) -> Summary:
+    manifest = run.manifest
+    none = Quantiles(n=0, mean=None, p50=None, p90=None, p95=None, p99=None, max=None)
+    return Summary(
+        run_dir=str(run.layout.path),
+        run_id=run.run_id,
+        status="partial" if manifest.status == "running" else manifest.status,
+        validity=manifest.validity,
+        variant=manifest.variant,
+        engine=manifest.engine,
+        tp=manifest.tp,
+        workload=manifest.workload,
+        duration_s=0.0,
+        offered_rate_rps=None,
+        achieved_rate_rps=0.0,
+        requests=0,
+        outcomes={},
+        error_rate=None,
+        response_ms=none,
+        service_ms=none,
+        ttft_ms=none,
+        itl_ms=none,
+        tpot_ms=none,
+        tokens_per_s=None,
+        cached_token_share=None,
+        modalities={},
+        cpu={},
+        generator=GeneratorHealth(
+            scheduled=0,
+            sent=0,
+            lag_p50_ms=None,
+            lag_p99_ms=None,
+            lag_max_ms=None,
+            longest_stall_ms=None,
+            cpu_pct=None,
+            cpu_s_per_1000_requests=None,
+        ),
+        identity=_identity(run.requests),
+        warnings=manifest.warnings,
+        gate=run.plan.gate,
+    )
+
+
+def _offered_rps(run: Run, scheduled: int, window: Window) -> float | None:
+    """None in a closed loop: it offers nothing, it follows."""
+    return scheduled / window.length_s if isinstance(run.plan.load, OpenLoop) else None
+
+
+def _process_cpu(series: ProcessSeries, share: WorkShare | None, window: Window) -> ProcessCpu | None:
+    """None where the process was sampled too little to say anything."""
+    value = total_pct(series, window)
+    if value is None:
+        return None
+    total = total_interval(series, window)
+    work = work_interval(total or Interval(value, value, value), share.work) if share else None
+    return ProcessCpu(
+        total_pct=value,
+        total_low=total.low if total else None,
+        total_high=total.high if total else None,
+        work_pct=work.value if work else None,
+        work_low=work.low if work and total else None,
+        work_high=work.high if work and total else None,
+        rss_max_bytes=rss_max_bytes(series, window),
+        samples=int(series.within(window).sum()),
+        stack_samples=share.samples if share else 0,
+        phases=share.phases if share else {},
+        hottest=share.hottest if share else [],
+    )
+
+
+def _identity(records: Iterable[RequestRecord]) -> dict[str, str]:
+    answered = sorted(
+        (r.item, r.output_sha256) for r in records if r.phase == "identity" and r.outcome == "ok" and r.output_sha256
+    )
+    return dict(answered)
+
+
+def _warnings(run: Run, window: Window, unknown: Iterable[str]) -> Sequence[str]:
+    warnings = [f"CPU of {name} is unknown: it was sampled for less than a second" for name in sorted(unknown)]
+    busy = host_busy_share(run.host, window)
+    if busy is not None and busy > _BUSY_HOST:
+        warnings.append(f"the host was {busy:.0%} busy: server and generator took each other's CPU; use more cores")
+    return warnings

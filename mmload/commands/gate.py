@@ -1,0 +1,110 @@
+"""`mmload gate`: judge stored runs against acceptance criteria."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmload.commands.options import OUT
+from mmload.errors import FolderError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mmload.judge.choice import Choice
+    from mmload.model.result import Verdict
+    from mmload.store.read import Run
+
+
+def gate(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN...]", help="Run-ids or paths; default the newest.", show_default=False),
+    ] = None,
+    gate: Annotated[str, typer.Option(help="A gate's name or file.")] = "release",
+    candidate: Annotated[str | None, typer.Option(metavar="VARIANT", help="The variant to judge.")] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option(metavar="VARIANT=RUN", help="The run to compare with (repeatable).")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a Markdown table.")] = None,
+    out: Annotated[Path, typer.Option(help="Where run folders are.")] = OUT,
+    json: Annotated[bool, typer.Option("--json", help="verdict.json on standard output, and nothing else there.")] = False,
+) -> None:
+    """Judge a run: every criterion with its figure, its interval and its verdict.
+
+    Exit code 0 passed, 1 failed, 3 not enough evidence, 4 the run can't be trusted.
+    """
+    from mmload.judge.choice import choose_runs  # noqa: PLC0415
+    from mmload.judge.definition import load_gate  # noqa: PLC0415
+    from mmload.show.terminal import open_console  # noqa: PLC0415
+    from mmload.store.read import find_run, list_runs  # noqa: PLC0415
+
+    definition = load_gate(gate)
+    stored = list_runs(out)
+    given = [find_run(name, out) for name in runs or ()]
+    baselines = {variant: find_run(run, out) for variant, run in map(_variant_and_run, baseline or ())}
+    choice = choose_runs(given or stored, definition, candidate, baselines, also=stored)
+    verdict = _judge(definition, choice)
+    for file, text in _reports(verdict, junit, markdown):
+        _write(file, text)
+    raise typer.Exit(_show(verdict, open_console(stderr=json), as_json=json))
+
+
+def judge_new_run(run: Run, gate: str, out: Path, console: Console) -> int:
+    """Judge a run that has just been made; the gate's exit code."""
+    from mmload.judge.choice import choose_runs  # noqa: PLC0415
+    from mmload.judge.definition import load_gate  # noqa: PLC0415
+    from mmload.store.read import list_runs  # noqa: PLC0415
+
+    definition = load_gate(gate)
+    return _show(_judge(definition, choose_runs([run], definition, also=list_runs(out))), console, as_json=False)
+
+
+def _judge(definition: Gate, choice: Choice) -> Verdict:
+    """The verdict, kept in the candidate's folder."""
+    from mmload.judge.gate import judge  # noqa: PLC0415
+    from mmload.store.append import write_document  # noqa: PLC0415
+
+    verdict = judge(definition, choice)
+    write_document(choice.candidate.layout.verdict, verdict)
+    return verdict
+
+
+def _show(verdict: Verdict, console: Console, *, as_json: bool) -> int:
+    from mmload.judge.gate import exit_code  # noqa: PLC0415
+    from mmload.show.tables_verdict import render_verdict  # noqa: PLC0415
+    from mmload.store.append import encode_document  # noqa: PLC0415
+
+    console.print(render_verdict(verdict))
+    if as_json:
+        sys.stdout.write(encode_document(verdict).decode())
+    return exit_code(verdict.verdict)
+
+
+def _reports(verdict: Verdict, junit: Path | None, markdown: Path | None) -> list[tuple[Path, str]]:
+    from mmload.show.junit import render_junit  # noqa: PLC0415
+    from mmload.show.markdown import render_markdown  # noqa: PLC0415
+
+    reports = [(junit, render_junit(verdict))] if junit else []
+    if markdown:
+        reports.append((markdown, render_markdown(verdict)))
+    return reports
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FolderError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _variant_and_run(text: str) -> tuple[str, str]:
+    variant, equals, run = text.partition("=")
+    if not equals or not run:
+        raise UsageError(f"--baseline {text!r} lacks its run", "write it as --baseline original=RUN")
+    return variant, run

@@ -1,0 +1,38 @@
+"""The variants by name. A new one is a module with its class, a line here and a card in configs/variants/."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+
+from mmload.errors import UsageError
+from mmload.handoff.commit import Commit
+from mmload.handoff.optimized import Optimized
+from mmload.handoff.original import Original, Rollback
+from mmload.handoff.strategy import Strategy
+
+_VARIANTS: tuple[type[Strategy], ...] = (Original, Commit, Optimized, Rollback)
+
+STRATEGIES = {strategy.name: strategy for strategy in _VARIANTS} | {"stock": Original}
+
+
+def strategy_class(variant: str) -> type[Strategy]:
+    """The strategy of a variant, or that of `module:Class` for one that is being written; raises UsageError."""
+    if variant in STRATEGIES:
+        return STRATEGIES[variant]
+    if ":" in variant:
+        return _imported(variant)
+    close = difflib.get_close_matches(variant, STRATEGIES, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(STRATEGIES)}"
+    raise UsageError(f"unknown variant {variant!r}", hint)
+
+
+def _imported(variant: str) -> type[Strategy]:
+    module, _, name = variant.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"cannot import the variant {variant!r}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        raise UsageError(f"{variant!r} is not a mmload.handoff.strategy.Strategy")
+    return found

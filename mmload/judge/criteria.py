@@ -1,0 +1,117 @@
+"""The language of acceptance criteria.
+
+    criterion = metric op limit [ "vs" baseline ]
+    metric    = name                                     one of mmload.judge.metrics.METRICS
+    op        = "<" | "<=" | ">" | ">=" | "=="
+    limit     = [ "-" ] digits [ "." digits ] [ "e" [ "-" ] digits ]
+    baseline  = name                                     the variant of another run
+
+for example `response_p99_ms < 500` or `build_cpu_saved > 0.70 vs original`. Blanks separate, and are optional around
+an operator.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+import msgspec
+
+from mmload.errors import ConfigError
+from mmload.model.result import Op
+from mmload.plan.config import nearest
+
+_TOKEN = re.compile(r"\s*(?:(?P<op><=|>=|==|<|>)|(?P<word>[^\s<>=]+)|(?P<bad>\S))")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]-?\d+)?")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+class Measurable(Protocol):
+    """What the parser asks of a metric. limits: the least and the most that a limit may be."""
+
+    @property
+    def against_baseline(self) -> bool: ...
+    @property
+    def limits(self) -> tuple[float, float]: ...
+
+
+class Criterion(msgspec.Struct, frozen=True, kw_only=True):
+    """One parsed criterion."""
+
+    metric: str
+    op: Op
+    limit: float
+    baseline: str | None
+
+    def holds(self, value: float) -> bool:
+        return {
+            "<": value < self.limit,
+            "<=": value <= self.limit,
+            ">": value > self.limit,
+            ">=": value >= self.limit,
+            "==": value == self.limit,
+        }[self.op]
+
+
+def parse(text: str, where: str, metrics: Mapping[str, Measurable]) -> Criterion:
+    """The criterion that `text` says. Raises ConfigError, opening with `where` and saying what was expected."""
+    tokens = _Tokens(text, where)
+    metric = tokens.take("word", "a metric")
+    if metric not in metrics:
+        raise tokens.error(f"unknown metric {metric!r}", nearest(metric, sorted(metrics)))
+    op = cast("Op", tokens.take("op", "one of < <= > >= =="))
+    limit = _limit(tokens, metric, metrics[metric])
+    baseline = _baseline(tokens, metric, metrics[metric])
+    return Criterion(metric=metric, op=op, limit=limit, baseline=baseline)
+
+
+class _Tokens:
+    """The tokens of one criterion, taken from the left."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self._where, self._text = where, text
+        self._left = [(str(match.lastgroup), match[match.lastgroup or 0]) for match in _TOKEN.finditer(text)]
+
+    def __bool__(self) -> bool:
+        return bool(self._left)
+
+    def take(self, kind: str, expected: str) -> str:
+        if not self._left:
+            raise self.error(f"expected {expected}, but it ends there")
+        found, token = self._left.pop(0)
+        if found != kind:
+            raise self.error(f"expected {expected}, got {token!r}")
+        return token
+
+    def error(self, message: str, hint: str = "a criterion reads: metric op limit [vs BASELINE]") -> ConfigError:
+        return ConfigError(f"{self._where}: {self._text!r}: {message}", hint)
+
+
+def _limit(tokens: _Tokens, metric: str, measurable: Measurable) -> float:
+    word = tokens.take("word", "a number as limit")
+    if not _NUMBER.fullmatch(word):
+        raise tokens.error(f"expected a number as limit, got {word!r}", "figures carry no unit: the metric's name does")
+    limit, (least, most) = float(word), measurable.limits
+    if not least <= limit <= most:
+        raise tokens.error(f"{metric} lies between {least:g} and {most:g}, so {word} is no limit for it")
+    return limit
+
+
+def _baseline(tokens: _Tokens, metric: str, measurable: Measurable) -> str | None:
+    if not tokens:
+        if measurable.against_baseline:
+            raise tokens.error(
+                f"{metric} compares with another run", f"say which, for example: {metric} .. vs original"
+            )
+        return None
+    if tokens.take("word", "'vs' or the end") != "vs":
+        raise tokens.error("expected 'vs' or the end after the limit")
+    baseline = tokens.take("word", "a variant after 'vs'")
+    if not measurable.against_baseline:
+        raise tokens.error(f"{metric} is of one run alone", "leave out 'vs' and what follows")
+    if not _NAME.fullmatch(baseline):
+        raise tokens.error(f"expected a variant after 'vs', got {baseline!r}")
+    if tokens:
+        raise tokens.error(f"expected the end after {baseline!r}")
+    return baseline

@@ -1,0 +1,64 @@
+"""One stored run as the metrics look at it: each view is computed once, when a criterion first asks for it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmload.analyse.blocks import block_edges_ns
+from mmload.analyse.cpu import ProcessSeries, process_series
+from mmload.analyse.cpu_work import WorkShare, work_shares
+from mmload.analyse.handoff import HandoffCounters, handoff_counters
+from mmload.analyse.latency import response_ms
+from mmload.analyse.load import Window, measure_window, measured_requests
+from mmload.model.records import RequestRecord
+from mmload.store.read import Run
+
+
+class Evidence:
+    """Raises FolderError on damage. Only a run with a measure window has evidence."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        window = measure_window(run)
+        assert window is not None, "the gate refuses runs without a measure window"
+        self.window: Window = window
+
+    @property
+    def variant(self) -> str:
+        return self.run.manifest.variant
+
+    @property
+    def tp(self) -> int:
+        return self.run.manifest.tp or len(self.run.manifest.ranks) or 1
+
+    @cached_property
+    def measured(self) -> list[RequestRecord]:
+        """By due time."""
+        return measured_requests(self.run.requests, self.window)
+
+    @cached_property
+    def identity(self) -> list[RequestRecord]:
+        return [record for record in self.run.requests if record.phase == "identity"]
+
+    @cached_property
+    def processes(self) -> dict[str, ProcessSeries]:
+        return process_series(self.run.processes)
+
+    @cached_property
+    def work(self) -> dict[str, WorkShare]:
+        return work_shares(self.run)
+
+    @cached_property
+    def handoff(self) -> HandoffCounters | None:
+        return handoff_counters(self.run.server, self.window)
+
+    @cached_property
+    def response_blocks(self) -> list[NDArray[np.float64]]:
+        """Response times in milliseconds by block of due time; no blocks in a short window."""
+        edges = block_edges_ns(self.window.start_ns, self.window.end_ns)
+        due_ns = np.array([record.due_ns for record in self.measured], np.int64)
+        values = response_ms(self.measured)
+        return np.split(values, np.searchsorted(due_ns, edges[1:-1])) if len(edges) else []

@@ -1,0 +1,47 @@
+"""What a metric says about a run: a figure with its bounds, what it rests on, and what more evidence would do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from mmload.analyse.cpu import Interval
+
+Project = Callable[[float], Interval]
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What the gate asks of every figure: one-sided bounds at `confidence`, with this declared design effect."""
+
+    confidence: float
+    design_effect: float
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """value: None where the figure is infinite or there is none. low, high: one-sided bounds, infinite where nothing
+    bounds it. n: how many observations it rests on. evidence: the file, and how the bounds were computed.
+
+    project: the bounds as they would be with so many times as much evidence of the same kind; None where more of it
+    changes nothing. obstacle: why no figure is possible. skipped: why it is not judged.
+    """
+
+    value: float | None
+    low: float = -math.inf
+    high: float = math.inf
+    n: int = 0
+    evidence: str
+    project: Project | None = None
+    obstacle: str | None = None
+    skipped: str | None = None
+
+
+def no_figure(obstacle: str, evidence: str, n: int = 0) -> Figure:
+    return Figure(value=None, n=n, evidence=evidence, obstacle=obstacle)
+
+
+def bounded(interval: Interval, n: int, evidence: str, project: Project | None = None) -> Figure:
+    """A figure from its interval."""
+    value = interval.value if math.isfinite(interval.value) else None
+    return Figure(value=value, low=interval.low, high=interval.high, n=n, evidence=evidence, project=project)

@@ -1,0 +1,105 @@
+"""Everything a criterion can ask about, by name, and how each figure comes from the evidence of one or two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from mmload.analyse import latency
+from mmload.judge import metrics_latency, metrics_ratio, metrics_server
+from mmload.judge.evidence import Evidence
+from mmload.judge.figures import Figure, Terms
+
+OfOne = Callable[[Evidence, Terms], Figure]
+OfTwo = Callable[[Evidence, Evidence, Terms], Figure]
+
+_SHARE = (0.0, 1.0)
+_POSITIVE = (0.0, 1e12)
+_SAVED = (-1e12, 1.0)
+_ANY = (-1e12, 1e12)
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric: `of_one` for a run alone, or `of_two` for a candidate against a baseline. limits: the least and the
+    most that a criterion's limit may be."""
+
+    about: str
+    limits: tuple[float, float]
+    of_one: OfOne | None = None
+    of_two: OfTwo | None = None
+
+    @property
+    def against_baseline(self) -> bool:
+        return self.of_two is not None
+
+
+_LATENCIES = {
+    "response": (latency.response_ms, "response time, from due to done"),
+    "service": (latency.service_ms, "service time, from sent to done"),
+    "ttft": (latency.ttft_ms, "time from due to the first token"),
+    "itl": (latency.itl_ms, "gap between tokens"),
+    "tpot": (latency.tpot_ms, "mean time per token after the first"),
+}
+_PERCENTILES = (50, 90, 95, 99)
+
+METRICS: dict[str, Metric] = {
+    **{
+        f"{name}_p{percent}_ms": Metric(
+            about=f"{percent}th percentile of the {about}, in milliseconds",
+            limits=_POSITIVE,
+            of_one=metrics_latency.percentile_of(values, percent),
+        )
+        for name, (values, about) in _LATENCIES.items()
+        for percent in _PERCENTILES
+    },
+    "error_rate": Metric(
+        about="share of the requests that got no correct answer", limits=_SHARE, of_one=metrics_latency.error_rate
+    ),
+    "qps": Metric(about="achieved rate: correct answers per second", limits=_POSITIVE, of_one=metrics_latency.qps),
+    "cpu_work_pct": Metric(
+        about="CPU of the busiest rank without idle poll and device wait, in percent of a core",
+        limits=_POSITIVE,
+        of_one=metrics_server.cpu_work_pct,
+    ),
+    "cpu_total_pct": Metric(
+        about="CPU of the busiest rank, in percent of a core", limits=_POSITIVE, of_one=metrics_server.cpu_total_pct
+    ),
+    "rss_growth_mb_per_h": Metric(
+        about="growth of resident memory of the process that grows fastest",
+        limits=_ANY,
+        of_one=metrics_server.rss_growth_mb_per_h,
+    ),
+    "broadcasts_per_batch": Metric(
+        about="broadcasts of the variant's own for each receive batch",
+        limits=_POSITIVE,
+        of_one=metrics_server.broadcasts_per_batch,
+    ),
+    "qps_ratio": Metric(about="achieved rate against the baseline's", limits=_POSITIVE, of_two=metrics_ratio.qps_ratio),
+    **{
+        f"response_p{percent}_ratio": Metric(
+            about=f"{percent}th percentile of the response time against the baseline's",
+            limits=_POSITIVE,
+            of_two=metrics_ratio.response_ratio(percent),
+        )
+        for percent in _PERCENTILES
+    },
+    "cpu_work_ratio": Metric(
+        about="work of the busiest rank against the baseline's", limits=_POSITIVE, of_two=metrics_ratio.cpu_work_ratio
+    ),
+    "build_cpu_saved": Metric(
+        about="share of the CPU per request saved in building and hashing the inputs, over all processes",
+        limits=_SAVED,
+        of_two=metrics_ratio.build_cpu_saved,
+    ),
+    "handoff_cpu_saved": Metric(
+        about="share of the CPU per request saved in the whole handoff, over all processes",
+        limits=_SAVED,
+        of_two=metrics_ratio.handoff_cpu_saved,
+    ),
+    "outputs_identical": Metric(
+        about="1 when every identity item got the baseline's answer, else 0",
+        limits=_SHARE,
+        of_two=metrics_ratio.outputs_identical,
+    ),
+}

@@ -1,0 +1,75 @@
+"""Metrics of the requests of one run: percentiles, error rate, achieved rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mmload.analyse.blocks import FEWEST_BLOCKS, mean_bounds
+from mmload.analyse.cpu import Interval
+from mmload.analyse.latency import Values, nearest_rank
+from mmload.analyse.load import achieved_rps, answers_per_block
+from mmload.judge.evidence import Evidence
+from mmload.judge.figures import Figure, Terms, bounded, no_figure
+from mmload.judge.statistics import Tail, proportion_bounds
+from mmload.model.records import RequestRecord
+
+_FILE = "requests.jsonl"
+
+
+def percentile_of(
+    values_of: Callable[[Sequence[RequestRecord]], Values], percent: int
+) -> Callable[[Evidence, Terms], Figure]:
+    """The metric for one percentile of one latency."""
+
+    def figure(run: Evidence, terms: Terms) -> Figure:
+        values = values_of(run.measured)
+        if not len(values):
+            return no_figure("no such times in this run", _FILE)
+        tail = Tail(values, (100 - percent) / 100)
+        beyond = tail.n - nearest_rank(percent / 100, tail.n)
+        value = float(tail.descending[beyond])
+
+        def bounds(factor: float) -> Interval:
+            found = tail.percentile_bounds(terms.confidence, terms.design_effect, factor)
+            return Interval(value, found.low, found.high)
+
+        effect = tail.bursts(beyond).design_effect(terms.design_effect)
+        evidence = (
+            f"{_FILE}: exact binomial, design effect {effect:.3g}: {beyond:,} beyond the percentile in "
+            f"{tail.bursts(beyond).runs:,} bursts, and an unseen one of {terms.design_effect:g} declared"
+        )
+        return bounded(bounds(1.0), tail.n, evidence, bounds)
+
+    return figure
+
+
+def error_rate(run: Evidence, terms: Terms) -> Figure:
+    failed = np.array([record.outcome != "ok" for record in run.measured], np.bool_)
+    if not len(failed):
+        return no_figure("no requests in the measure window", _FILE)
+    value = float(failed.mean())
+
+    def bounds(factor: float) -> Interval:
+        found = proportion_bounds(failed, terms.confidence, terms.design_effect, factor)
+        return Interval(value, found.low, found.high)
+
+    evidence = f"{_FILE}: Clopper-Pearson, {int(failed.sum()):,} errors, declared design effect {terms.design_effect:g}"
+    return bounded(bounds(1.0), len(failed), evidence, bounds)
+
+
+def qps(run: Evidence, terms: Terms) -> Figure:
+    blocks = answers_per_block(run.run.requests, run.window)
+    value = achieved_rps(run.run.requests, run.window)
+    found = mean_bounds(blocks, terms.confidence)
+    if found is None:
+        return no_figure(f"the measure window is shorter than {FEWEST_BLOCKS} blocks of a second", _FILE)
+
+    def bounds(factor: float) -> Interval:
+        return Interval(
+            value, value - (value - found[0]) / math.sqrt(factor), value + (found[1] - value) / math.sqrt(factor)
+        )
+
+    return bounded(bounds(1.0), len(blocks), f"{_FILE}: means of {len(blocks)} blocks, Student t", bounds)

@@ -1,0 +1,111 @@
+"""Metrics of the server's processes in one run: CPU of the ranks, memory, broadcasts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from mmload.analyse.blocks import FEWEST_BLOCKS, block_edges_ns
+from mmload.analyse.cpu import Interval, total_interval, work_interval
+from mmload.analyse.handoff import growth
+from mmload.analyse.leak import rss_growth_mb_per_h as process_growth
+from mmload.judge.evidence import Evidence
+from mmload.judge.figures import Figure, Project, Terms, bounded, no_figure
+
+_FILE = "processes.jsonl"
+_SERVER_ROLES = ("tokenizer", "scheduler", "detokenizer")
+
+
+def cpu_total_pct(run: Evidence, terms: Terms) -> Figure:
+    ranks = _totals(run, terms.confidence)
+    if not ranks:
+        return no_figure(f"no rank was sampled for {FEWEST_BLOCKS} s", _FILE)
+    return _busiest(ranks, _blocks(run), f"{_FILE}: block means, Student t")
+
+
+def cpu_work_pct(run: Evidence, terms: Terms) -> Figure:
+    totals = _totals(run, terms.confidence)
+    if not totals:
+        return no_figure(f"no rank was sampled for {FEWEST_BLOCKS} s", _FILE)
+    trouble = _profile_trouble(run, totals)
+    if trouble:
+        return no_figure(trouble, "stacks/")
+    ranks = {name: work_interval(total, run.work[name].work) for name, total in totals.items()}
+    stacks = min(run.work[name].samples for name in ranks)
+    return _busiest(
+        ranks, _blocks(run), f"{_FILE} and stacks/: block means times work share of {stacks:,} stacks or more"
+    )
+
+
+def busiest_work(run: Evidence, confidence: float) -> Interval | None:
+    """Work of the busiest rank; None where that of any rank is unknown."""
+    totals = _totals(run, confidence)
+    if not totals or _profile_trouble(run, totals):
+        return None
+    return max(
+        (work_interval(total, run.work[name].work) for name, total in totals.items()), key=lambda work: work.value
+    )
+
+
+def rss_growth_mb_per_h(run: Evidence, terms: Terms) -> Figure:
+    growths = {
+        name: found
+        for name, series in run.processes.items()
+        if series.role in _SERVER_ROLES and (found := process_growth(series, run.window, terms.confidence))
+    }
+    if not growths:
+        return no_figure("too few samples of the server's memory", _FILE)
+    return _busiest(growths, len(growths), f"{_FILE}: Theil-Sen over the second half of the window")
+
+
+def broadcasts_per_batch(run: Evidence, _terms: Terms) -> Figure:
+    file = "server.jsonl"
+    if run.handoff is None or not {"broadcasts", "receive_batches"} <= run.handoff.columns.keys():
+        return no_figure("the server exports no handoff counters", file)
+    batches = growth(run.handoff.total("receive_batches"))
+    if batches <= 0:
+        return no_figure("no receive batch was counted", file)
+    ratio = growth(run.handoff.total("broadcasts")) / batches
+    return bounded(Interval(ratio, ratio, ratio), int(batches), f"{file}: counted by the server, exact")
+
+
+def _profile_trouble(run: Evidence, ranks: Iterable[str]) -> str | None:
+    """Why the work of these ranks is unknown, None when all of it is known."""
+    without = [name for name in ranks if name not in run.work]
+    if without:
+        return f"no stacks of {', '.join(without)}: run with --profile, as a user who may read other processes"
+    troubles = (f"{name}: {trouble}" for name in ranks if (trouble := run.work[name].trouble))
+    return next(troubles, None)
+
+
+def _totals(run: Evidence, confidence: float) -> dict[str, Interval]:
+    """Total CPU of every rank; empty when it is unknown for any, so that none is left out of the maximum."""
+    ranks = [series for series in run.processes.values() if series.role == "scheduler"]
+    found = {series.name: total_interval(series, run.window, confidence) for series in ranks}
+    known = {name: total for name, total in found.items() if total is not None}
+    return known if len(known) == len(found) else {}
+
+
+def _blocks(run: Evidence) -> int:
+    return max(0, len(block_edges_ns(run.window.start_ns, run.window.end_ns)) - 1)
+
+
+def _busiest(figures: dict[str, Interval], n: int, evidence: str) -> Figure:
+    """The largest figure; its bounds are the largest bounds, which hold for the largest of the true values too."""
+    name = max(figures, key=lambda name: figures[name].value)
+    project = _largest(figures.values())
+    return bounded(project(1.0), n, f"{evidence}; highest: {name}", project)
+
+
+def _largest(figures: Iterable[Interval]) -> Project:
+    figures = list(figures)
+
+    def bounds(factor: float) -> Interval:
+        shrink = 1 / math.sqrt(factor)
+        return Interval(
+            max(figure.value for figure in figures),
+            max(figure.value - (figure.value - figure.low) * shrink for figure in figures),
+            max(figure.value + (figure.high - figure.value) * shrink for figure in figures),
+        )
+
+    return bounds

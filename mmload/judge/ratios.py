@@ -1,0 +1,111 @@
+"""Candidate against baseline: ratios with bounds, by resampling blocks of time of each run.
+
+A block keeps what belongs together (a burst, a slow second), so that resampling whole blocks keeps the dependence
+(Davison and Hinkley, Bootstrap Methods, 8.2.3). The bound is the ratio plus or minus Student's t times the bootstrap's
+standard error: with twenty blocks plain bootstrap percentiles are too narrow. One run of each side says nothing about
+how much two starts of the same server differ; the verdict says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmload.analyse.blocks import FEWEST_BLOCKS
+from mmload.analyse.cpu import Interval
+from mmload.analyse.distributions import t_quantile
+from mmload.analyse.latency import nearest_rank
+
+Values = NDArray[np.float64]
+RESAMPLES = 1000  # the standard error is then good to 2 %
+_FEWEST_BEYOND = 20  # fewer values beyond a percentile, and resampling does not see how it varies
+
+
+class RatioSample:
+    """A ratio and the ratios of its resamples; `freedom`: degrees of freedom of their standard error."""
+
+    def __init__(self, value: float, resampled: Values, freedom: int) -> None:
+        self.value = value
+        self._error = float(resampled.std(ddof=1)) * math.sqrt((freedom + 1) / freedom)
+        self._freedom = freedom
+
+    def interval(self, confidence: float, factor: float = 1.0) -> Interval:
+        """Bounds, each one-sided at `confidence`. `factor`: as if both runs were so many times as long."""
+        half = t_quantile(confidence, self._freedom) * self._error / math.sqrt(factor)
+        return Interval(self.value, self.value - half, self.value + half)
+
+
+def ratio_of_rates(
+    candidate: tuple[Values, Values], baseline: tuple[Values, Values], rng: np.random.Generator
+) -> RatioSample | None:
+    """(sum a / sum b) of the candidate over that of the baseline; each side: a and b in its blocks, as two arrays.
+    None with too few blocks or a baseline of 0."""
+    sides = (candidate, baseline)
+    if min(len(a) for a, _ in sides) < FEWEST_BLOCKS or not baseline[0].sum():
+        return None
+    rates = []
+    for a, b in sides:
+        weights = _resamples(len(a), rng)
+        rates.append((weights @ a) / (weights @ b))
+    value = (candidate[0].sum() / candidate[1].sum()) / (baseline[0].sum() / baseline[1].sum())
+    return RatioSample(float(value), rates[0] / rates[1], _freedom([a for a, _ in sides]))
+
+
+def ratio_of_percentiles(
+    candidate: Sequence[Values], baseline: Sequence[Values], p: float, rng: np.random.Generator
+) -> RatioSample | None:
+    """The p-percentile of the candidate over the baseline's; each side: the values of each of its blocks. None with too
+    few blocks, with fewer than 20 values beyond the percentile, or where a resampled percentile is infinite."""
+    sides = (candidate, baseline)
+    if min(map(len, sides)) < FEWEST_BLOCKS or any((1 - p) * sum(map(len, side)) < _FEWEST_BEYOND for side in sides):
+        return None
+    values = [_percentile(np.sort(np.concatenate(side)), p) for side in sides]
+    resampled = [_resampled_percentiles(side, p, rng) for side in sides]
+    if not all(np.isfinite(part).all() for part in resampled) or not all(map(math.isfinite, values)):
+        return None
+    return RatioSample(values[0] / values[1], resampled[0] / resampled[1], _freedom(sides))
+
+
+def ratio_of_intervals(candidate: Interval, baseline: Interval) -> Interval | None:
+    """The ratio of two independent figures, its bounds from theirs in quadrature on the logarithmic scale (Zou and
+    Donner 2008). None for a baseline of 0."""
+    if baseline.value <= 0 or candidate.value <= 0:
+        return None
+    value = candidate.value / baseline.value
+    below = math.hypot(_log(candidate.value, candidate.low), _log(baseline.high, baseline.value))
+    above = math.hypot(_log(candidate.high, candidate.value), _log(baseline.value, baseline.low))
+    return Interval(value, value * math.exp(-below), value * math.exp(above) if above < math.inf else math.inf)
+
+
+def _resamples(blocks: int, rng: np.random.Generator) -> Values:
+    """How often each block was drawn, RESAMPLES times: an array (RESAMPLES, blocks)."""
+    return rng.multinomial(blocks, np.full(blocks, 1 / blocks), RESAMPLES).astype(float)
+
+
+def _resampled_percentiles(blocks: Sequence[Values], p: float, rng: np.random.Generator) -> Values:
+    values = np.concatenate(blocks)
+    order = np.argsort(-values, kind="stable")
+    owner = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])[order]
+    descending = values[order]
+    found = np.empty(RESAMPLES)
+    sizes = np.array([len(block) for block in blocks])
+    for i, weights in enumerate(_resamples(len(blocks), rng)):
+        total = int(weights @ sizes)
+        beyond = total - nearest_rank(p, total) if total else 0
+        found[i] = descending[np.searchsorted(np.cumsum(weights[owner]), beyond + 0.5)]
+    return found
+
+
+def _percentile(ordered: Values, p: float) -> float:
+    return float(ordered[nearest_rank(p, len(ordered)) - 1])
+
+
+def _freedom(sides: Sequence[Sequence[object] | Values]) -> int:
+    return min(len(side) for side in sides) - 1
+
+
+def _log(above: float, below: float) -> float:
+    return math.log(above / below) if below > 0 else math.inf

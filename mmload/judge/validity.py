@@ -1,0 +1,26 @@
+"""Whether the figures of a stored run can be trusted at all."""
+
+from __future__ import annotations
+
+from mmload.analyse.load import measure_window, measured_requests, missing_requests
+from mmload.analyse.load_generator import generator_faults, generator_health
+from mmload.model.plan import OpenLoop
+from mmload.store.read import Run
+
+
+def faults_of(run: Run) -> list[str]:
+    """Why not, one sentence a reason, whatever the server did; empty for a valid run. Raises FolderError on damage."""
+    manifest, window = run.manifest, measure_window(run)
+    if manifest.validity != "valid":
+        return list(manifest.validity)
+    if window is None:
+        return ["the run ended before anything was measured"]
+    if not window.complete:
+        return [f"the run ended {window.length_s:.1f} s into its measure window"]
+    if manifest.status != "complete" and not isinstance(run.plan.load, OpenLoop):
+        return ["the run was cut off, and in a closed loop nobody can tell whether its slowest requests are missing"]
+    measured = measured_requests(run.requests, window)
+    if not measured:
+        return ["no request was due in the measure window"]
+    missing = missing_requests(measured, window, run.plan)
+    return generator_faults(generator_health(measured, missing, run.generator, window), run.plan.limits)

@@ -1,0 +1,134 @@
+"""One run of py-spy on one process, and how to read what it leaves.
+
+py-spy's exit code says nothing (a killed target ends it with 0): its log and its output file are the evidence. It
+writes the output only at its end, which SIGINT brings about. `Samples: N` counts the stacks it kept (threads that ran,
+in the active and gil modes), not its ticks: an idle process rightly has few.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from mmload.model.plan import ProfileMode
+from mmload.tether import tethered
+
+# Blocking stops a process with 60 threads for 10 to 85 % of the time; nonblocking costs it nothing that can be
+# measured, and a few torn stacks. Native frames can only be read from a process that stands still.
+_MODE_OPTIONS: dict[ProfileMode, tuple[str, ...]] = {
+    "active": ("--nonblocking",),
+    "idle": ("--nonblocking", "--idle"),
+    "gil": ("--nonblocking", "--gil"),
+    "native": ("--native",),
+}
+_SAMPLING = re.compile(rb"^py-spy> Sampling process ", re.MULTILINE)
+_COUNTS = re.compile(rb"Samples: (\d+) Errors: (\d+)")
+_BEHIND = re.compile(rb"behind in sampling")
+_REFUSED = re.compile(rb"permission denied|operation not permitted", re.IGNORECASE)
+_GRACE_S = 5.0
+PTRACE_HINT = (
+    "allow it by `sudo setcap cap_sys_ptrace+ep $(readlink -f $(which py-spy))` or as root; "
+    "in a container by --cap-add SYS_PTRACE; where kernel.yama.ptrace_scope is 1 or more, one of the two is needed"
+)
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run of py-spy brought home. stacks: as in its raw format -> samples. errors: samples it could not read.
+
+    error: why there is no output, in a sentence, else None. refused: the kernel did not permit it. behind: it could
+    not keep its rate."""
+
+    stacks: dict[str, int] = {}
+    errors: int = 0
+    error: str | None = None
+    refused: bool = False
+    behind: bool = False
+
+
+class Recording:
+    """A py-spy at work. It is interrupted when this process ends, by kill -9 too, and then still writes its output;
+    should even that fail, it ends by itself after about `limit_s`."""
+
+    def __init__(self, pid: int, rate_hz: int, mode: ProfileMode, output: Path, log: Path, limit_s: float) -> None:
+        self._output = output
+        self._log = log
+        self._log_start = log.stat().st_size if log.exists() else 0
+        command = [
+            *(py_spy_path(), "record", "--pid", str(pid), "--format", "raw", "--output", str(output)),
+            *("--rate", str(rate_hz), "--duration", str(int(limit_s) + 1), "--full-filenames"),
+            *_MODE_OPTIONS[mode],
+        ]
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                tethered(command, signal.SIGINT),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                process_group=0,  # Ctrl-C in the terminal is the session's to pass on
+            )
+
+    def sampling(self) -> bool:
+        """It has attached and has not ended."""
+        return not self.ended() and _SAMPLING.search(self._said()) is not None
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def collect(self) -> Segment:
+        """What it found, when it has ended: call `interrupt` first. Takes the output file away."""
+        try:
+            self._process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        said = self._said()
+        counts = _COUNTS.search(said)
+        if counts is None:
+            refused = _REFUSED.search(said) is not None
+            return Segment(error=_complaint(said, self._process.returncode), refused=refused)
+        try:
+            stacks = parse_raw(self._output.read_text(encoding="utf-8", errors="replace"))
+            self._output.unlink()
+        except OSError as error:
+            return Segment(error=f"py-spy's output can't be read ({error.strerror})")
+        return Segment(stacks=stacks, errors=int(counts[2]), behind=_BEHIND.search(said) is not None)
+
+    def _said(self) -> bytes:
+        with self._log.open("rb") as file:
+            file.seek(self._log_start)
+            return file.read()
+
+
+def py_spy_path() -> str:
+    """The py-spy beside this Python, else the one that PATH finds."""
+    beside = Path(sys.executable).with_name("py-spy")
+    return str(beside) if beside.exists() else "py-spy"
+
+
+def parse_raw(text: str) -> dict[str, int]:
+    """Stack -> samples, from lines `frame;frame count`; a line without a count is left out."""
+    stacks: dict[str, int] = {}
+    for line in text.splitlines():
+        stack, _, count = line.rpartition(" ")
+        if stack and count.isdecimal():
+            stacks[stack] = stacks.get(stack, 0) + int(count)
+    return stacks
+
+
+def _complaint(said: bytes, exit_code: int) -> str:
+    """py-spy's own words and the cause that lies deepest; its exit code when it said nothing."""
+    words = said.decode(errors="replace").partition("Stack backtrace:")[0]
+    lines = [line for line in words.splitlines() if line.strip() and not line.startswith(("py-spy>", "Caused by"))]
+    if not lines:
+        return f"py-spy ended without output (exit code {exit_code})"
+    reason = lines[0].removeprefix("Error: ").rstrip(".")
+    cause = re.sub(r"^\s*\d+: ", "", lines[-1]) if len(lines) > 1 else ""
+    return f"py-spy ended without output ({reason}{': ' if cause else ''}{cause})"

@@ -1,0 +1,69 @@
+"""A request body in the words of the server's two endpoints, encoded once."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mmload.model.plan import Modality
+from mmload.plan.workload import Workload
+
+
+class Ask(NamedTuple):
+    """What a request asks, whatever the endpoint. images, videos, audios: data: URIs."""
+
+    modality: Modality
+    text: str
+    max_tokens: int
+    images: tuple[str, ...] = ()
+    videos: tuple[str, ...] = ()
+    audios: tuple[str, ...] = ()
+
+
+class Body(NamedTuple):
+    """An encoded request. expected: the text that the answer must have, None where any will do."""
+
+    modality: Modality
+    data: bytes
+    expected: str | None = None
+
+
+def encode(ask: Ask, workload: Workload, model: str) -> bytes:
+    """The JSON body for the workload's endpoint, at temperature 0."""
+    make = _generate if workload.endpoint == "/generate" else _chat
+    return msgspec.json.encode(make(ask, workload, model))
+
+
+def data_uri(content: bytes, mime: str) -> str:
+    return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _chat(ask: Ask, workload: Workload, model: str) -> dict[str, Any]:
+    kinds = (("image_url", ask.images), ("video_url", ask.videos), ("audio_url", ask.audios))
+    parts: list[dict[str, Any]] = [{"type": kind, kind: {"url": uri}} for kind, uris in kinds for uri in uris]
+    words = [{"type": "text", "text": ask.text}] if ask.text else []
+    content = [*parts, *words] if parts else ask.text
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": "user", "content": content}],
+        "temperature": 0,
+        "max_tokens": ask.max_tokens,
+        "stream": workload.stream,
+    }
+    if workload.stream:
+        body["stream_options"] = {"include_usage": True}
+    if workload.ignore_eos:
+        body["ignore_eos"] = True
+    return body
+
+
+def _generate(ask: Ask, workload: Workload, _model: str) -> dict[str, Any]:
+    media = {"image_data": ask.images, "video_data": ask.videos, "audio_data": ask.audios}
+    tokens = workload.media_token * sum(len(uris) for uris in media.values())
+    sampling: dict[str, Any] = {"temperature": 0, "max_new_tokens": ask.max_tokens}
+    if workload.ignore_eos:
+        sampling["ignore_eos"] = True
+    present = {key: uris for key, uris in media.items() if uris}
+    return {"text": tokens + ask.text, **present, "sampling_params": sampling, "stream": workload.stream}

@@ -1,0 +1,66 @@
+"""The rules that put stack samples into phases: configs/phases/NAME.toml.
+
+A sample belongs to the innermost of its frames that a rule matches; of several rules that match that frame, the first
+in the file has it. A sample that no rule matches is 'other', which counts as work.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+import msgspec
+
+from mmload.plan import config
+
+PhaseName = Literal[
+    "idle-poll",
+    "device-wait",
+    "receive",
+    "broadcast",
+    "materialise",
+    "hash",
+    "pickle",
+    "schedule",
+    "forward",
+    "reply",
+    "other",
+]
+PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
+IDLE_PHASES: tuple[PhaseName, ...] = ("idle-poll", "device-wait")
+
+
+class PhaseRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A frame matches when every condition given holds; each is a regular expression.
+
+    functions: the whole of the function's name after its last dot. file: some part of the file's path. line: some
+    part of the source line's text; without the text of the line the rule does not match. under: the whole name, after
+    its last dot, of some function that called it, at any distance. leaf: nothing was called from this frame.
+    """
+
+    phase: PhaseName
+    functions: str
+    file: str = ""
+    line: str = ""
+    under: str = ""
+    leaf: bool = False
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        for pattern in (self.functions, self.file, self.line, self.under):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"expected a regular expression, found {pattern!r} ({error})") from error
+
+
+class PhaseRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A phase-rules file. `rules`: in order of precedence."""
+
+    about: str = ""
+    rules: tuple[PhaseRule, ...]
+
+
+def rules_for(engine: str) -> PhaseRules:
+    """The rules for the server an engine starts: those of its name, else SGLang's. Raises ConfigError."""
+    return config.load("phases", engine if engine in config.names("phases") else "sglang", PhaseRules)

@@ -1,1 +1,0 @@
-"""One run: start, warm up, drive, profile, drain, seal."""

@@ -1,0 +1,41 @@
+"""What the handoff costs per request on the terminal: CPU by process, then what else the server counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from rich.text import Text
+
+from mmload.show.palette import LABEL
+from mmload.show.terminal_figures import figure, figures
+from mmload.show.terminal_processes import in_order, short_name
+from mmload.show.terminal_sheet import Column, Sheet, fact, grid, styled
+
+_SUFFIX = "_per_request"
+_OF_PROCESS = re.compile(r'(?P<name>\w+)\{process="(?P<process>[^"]*)"\}')
+
+
+def handoff_costs(handoff: Mapping[str, float], sheet: Sheet) -> Iterator[Text]:
+    """`Summary.handoff`: figures that are known for each process as a table, the others that are not 0 below it;
+    nothing where the server exports none."""
+    by_process: dict[str, dict[str, float]] = {}
+    for key, value in handoff.items():
+        if match := _OF_PROCESS.fullmatch(key):
+            by_process.setdefault(match["name"], {})[match["process"]] = value
+    if by_process:
+        yield from _table(by_process, handoff, sheet)
+    single = {key: value for key, value in handoff.items() if not _OF_PROCESS.fullmatch(key) and key not in by_process}
+    items = [styled((key.removesuffix(_SUFFIX), LABEL), f" {figure(value)}") for key, value in single.items() if value]
+    yield from fact("counted", items, sheet)
+
+
+def _table(by_process: Mapping[str, Mapping[str, float]], totals: Mapping[str, float], sheet: Sheet) -> Iterator[Text]:
+    processes = list(in_order(dict.fromkeys(process for costs in by_process.values() for process in costs)))
+    columns = [Column("handoff of a request", right=False, elastic=True), Column("all")]
+    columns += [Column(short_name(process), rank=1) for process in processes]
+    rows = []
+    for name, costs in by_process.items():
+        shown = figures([totals.get(name), *(costs.get(process) for process in processes)])
+        rows.append([styled("  ", name.removesuffix(_SUFFIX)), *map(styled, shown)])
+    yield from grid(columns, rows, sheet)

@@ -1,0 +1,200 @@
+"""A run's summary on the terminal: can it be trusted, the two figures that matter, then everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePath
+
+from rich.text import Text
+
+from mmload.model.result import Manifest, Quantiles, Summary
+from mmload.show.palette import EMPHASIS, LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
+from mmload.show.terminal_cpu import cpu_table, hottest_functions, phase_bars, phase_table
+from mmload.show.terminal_figures import count, figure, figures, percent
+from mmload.show.terminal_handoff import handoff_costs
+from mmload.show.terminal_processes import in_order
+from mmload.show.terminal_sheet import (
+    EXTRA,
+    Column,
+    Drawn,
+    Sheet,
+    beside,
+    fact,
+    grid,
+    outcome_counts,
+    paragraph,
+    separated,
+    styled,
+)
+
+_DEFAULT_OUT = "profiles"
+_LATENCIES = (
+    ("response", "response_ms", "due to done: what is gated"),
+    ("service", "service_ms", "sent to done"),
+    ("TTFT", "ttft_ms", "due to the first token"),
+    ("ITL", "itl_ms", "between tokens"),
+    ("TPOT", "tpot_ms", "per token after the first"),
+)
+
+
+def render_summary(summary: Summary, manifest: Manifest) -> Drawn:
+    """All of a summary, for a terminal of any width."""
+    cpu = in_order(summary.cpu)
+
+    def measured(sheet: Sheet) -> Iterator[Text]:
+        return separated(
+            beside(_rates(summary, sheet), _latencies(summary, sheet), sheet),
+            _facts(summary, sheet),
+            handoff_costs(summary.handoff, sheet),
+            cpu_table(cpu, sheet),
+            phase_bars(cpu, sheet),
+            beside(phase_table(cpu, sheet), hottest_functions(cpu, sheet), sheet),
+        )
+
+    def view(sheet: Sheet) -> Iterator[Text]:
+        return separated(
+            _trust(summary, manifest, sheet),
+            _headline(summary, sheet),
+            _run(summary, manifest, sheet),
+            measured(sheet) if summary.duration_s else [],
+            _warnings(summary, manifest, sheet),
+            _next(summary, sheet),
+        )
+
+    return Drawn(view)
+
+
+def _trust(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
+    """Nothing for a complete and valid run; else what is wrong with it, loudly."""
+    if summary.validity != "valid":
+        style = f"reverse {VERDICT_STYLES['INVALID']}"
+        yield styled((" INVALID ", style), " these figures say nothing about the server:")
+        for reason in summary.validity:
+            yield from paragraph(styled(reason), sheet, "  - ")
+    if summary.status != "complete":
+        style = f"reverse bold {STATUS_STYLES[summary.status]}"
+        why = manifest.error or "the run has not come to its end; the figures are of what was measured"
+        yield from paragraph(styled(why), sheet, styled((f" {summary.status.upper()} ", style), " "))
+
+
+def _headline(summary: Summary, sheet: Sheet) -> Iterator[Text]:
+    if not summary.duration_s:
+        yield from fact("measured", [styled("nothing: the run ended before its measure window")], sheet)
+        return
+    offered, achieved, bounds = _achieved(summary)
+    items = [styled((achieved, EMPHASIS), " req/s in a closed loop")]
+    if summary.offered_rate_rps is not None:
+        items = [styled((achieved, EMPHASIS), f" of {offered} req/s offered")]
+    if bounds:
+        items.append(styled(f"95 % interval {bounds}"))
+    yield from fact("achieved", items, sheet)
+    yield from fact("P99", _p99(summary.response_ms, sheet), sheet)
+
+
+def _achieved(summary: Summary) -> tuple[str, str, str]:
+    """Offered rate, achieved rate and the latter's interval (empty if not known), with the same decimals."""
+    low, high = summary.achieved_low, summary.achieved_high
+    offered, achieved, least, greatest = figures([summary.offered_rate_rps, summary.achieved_rate_rps, low, high])
+    return offered, achieved, "" if low is None and high is None else f"{least} to {greatest}"
+
+
+def _p99(response: Quantiles, sheet: Sheet) -> list[Text]:
+    if response.n == 0:
+        return [styled("no request came due in the window")]
+    if response.p99 is None:
+        return [styled((sheet.glyphs.infinity, EMPHASIS), " response"), styled("1 in 100 requests or more was not ok")]
+    p50, p99 = figures([response.p50, response.p99], sheet.glyphs.infinity)
+    return [styled((p99, EMPHASIS), " ms response"), styled(f"p50 {p50} ms")]
+
+
+def _run(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
+    server = styled(" ".join(filter(None, (summary.engine, manifest.engine_version))))
+    if summary.engine == "standin":
+        server = styled(("stand-in server: not SGLang", WARNING))
+    items = [styled((summary.variant, "bold")), styled(summary.workload), server]
+    if manifest.model:
+        items.append(styled(manifest.model))
+    if summary.tp is not None:
+        items.append(styled(f"TP {summary.tp}"))
+    if summary.duration_s:
+        items.append(styled(f"{count(summary.requests, 'request')} due in {figure(summary.duration_s)} s"))
+    yield from fact("run", items, sheet)
+
+
+def _rates(summary: Summary, sheet: Sheet) -> Iterable[Text]:
+    offered, achieved, bounds = _achieved(summary)
+    rows = [
+        ("offered", offered, "req/s", ""),
+        ("achieved", achieved, "req/s", bounds),
+        ("errors", percent(summary.error_rate), "%", ""),
+        ("output", figure(summary.tokens_per_s, most=1), "tokens/s", ""),
+        ("prompt cached", percent(summary.cached_token_share), "%", ""),
+    ]
+    columns = (Column("rates", right=False), Column(), Column("", right=False), Column("95 % interval", right=False))
+    return grid(columns, [[styled("  ", row[0]), *map(styled, row[1:])] for row in rows], sheet)
+
+
+def _latencies(summary: Summary, sheet: Sheet) -> Iterable[Text]:
+    columns = (
+        Column("latency, ms", right=False),
+        Column("n", rank=3),
+        Column("mean", rank=4),
+        Column("p50"),
+        Column("p90", rank=2),
+        Column("p95", rank=3),
+        Column("p99"),
+        Column("max", rank=1),
+        Column("", rank=EXTRA, right=False),
+    )
+    rows = []
+    for name, field, meaning in _LATENCIES:
+        q: Quantiles = getattr(summary, field)
+        values = [q.mean, q.p50, q.p90, q.p95, q.p99, q.max]
+        shown = figures([float("inf") if v is None and q.n else v for v in values], sheet.glyphs.infinity)
+        rows.append([styled("  ", name), styled(f"{q.n:,}"), *map(styled, shown), styled((meaning, LABEL))])
+    return grid(columns, rows, sheet)
+
+
+def _facts(summary: Summary, sheet: Sheet) -> Iterator[Text]:
+    yield from fact("outcomes", outcome_counts(summary.outcomes), sheet)
+    if summary.modalities:
+        kinds = [styled(f"{kind} {number:,}") for kind, number in summary.modalities.items()]
+        yield from fact("modalities", kinds, sheet)
+    yield from fact("generator", _generator(summary), sheet)
+    if summary.identity:
+        different = len(set(summary.identity.values()))
+        asked = count(len(summary.identity), "item")
+        yield from fact("identity", [styled(f"{asked}, {count(different, 'different answer')}")], sheet)
+
+
+def _generator(summary: Summary) -> list[Text]:
+    health = summary.generator
+    p50, p99, longest = figures([health.lag_p50_ms, health.lag_p99_ms, health.lag_max_ms])
+    items = [
+        f"lag p99 {p99} ms (p50 {p50}, max {longest})",
+        f"longest stall {figure(health.longest_stall_ms, most=1)} ms",
+        f"{figure(health.cpu_s_per_1000_requests)} CPU-s per 1,000 requests",
+        f"CPU {figure(health.cpu_pct, most=1)} %",
+        f"sent {health.sent:,} of {health.scheduled:,}",
+    ]
+    if health.undelivered:
+        items.append(f"undelivered {health.undelivered:,}")
+    return [styled(item) for item in items]
+
+
+def _warnings(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
+    for warning in dict.fromkeys([*manifest.warnings, *summary.warnings]):
+        yield from paragraph(styled(warning), sheet, styled(("! ", f"bold {WARNING}")))
+
+
+def _next(summary: Summary, sheet: Sheet) -> Iterator[Text]:
+    folder = PurePath(summary.run_dir)
+    yield from fact("run folder", [styled(summary.run_dir)], sheet)
+    name = summary.run_id if folder == PurePath(_DEFAULT_OUT, summary.run_id) else summary.run_dir
+    gate = f" --gate {summary.gate}" if summary.gate else ""
+    step = styled((f"mmload gate {name}{gate}", EMPHASIS))
+    if summary.validity != "valid":
+        step = styled("mend what made it INVALID, then run again")
+    elif summary.status == "failed":
+        step = styled(f"see {folder / 'logs'}")
+    yield from fact("next", [step], sheet)

@@ -1,0 +1,98 @@
+"""Starting the rank processes, wired to one another, and noticing the end of any of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from mmload.standin.collective import parent_of
+from mmload.standin.config import DeviceModel
+from mmload.standin.rank_process import RankSpec
+
+
+class Ranks:
+    """The rank processes. Nothing of theirs lies in the file system: their sockets are inherited.
+
+    variants: of each rank, in order. folder: holds the ZMQ sockets and the counters until all ranks are up.
+    """
+
+    def __init__(self, variants: list[str], folder: Path, device: DeviceModel, poll_on_idle: bool) -> None:
+        self.requests_address = f"ipc://{folder}/requests"
+        self.replies_address = f"ipc://{folder}/replies"
+        self.counters_path = folder / "counters"
+        self._variants = variants
+        self._device = device
+        self._poll_on_idle = poll_on_idle
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._lifelines: list[int] = []
+
+    def start(self) -> None:
+        """Start all, from the main thread: the kernel ends a rank when the thread that started it ends."""
+        size = len(self._variants)
+        edges = {rank: socket.socketpair() for rank in range(1, size)}  # rank -> (its parent's end, its own end)
+        for rank in range(size):
+            spec = RankSpec(
+                rank=rank,
+                size=size,
+                variant=self._variants[rank],
+                requests_address=self.requests_address,
+                replies_address=self.replies_address,
+                counters_path=str(self.counters_path),
+                parent_pid=os.getpid(),
+                parent_fd=edges[rank][1].fileno() if rank else None,
+                child_fds={child: ends[0].fileno() for child, ends in edges.items() if parent_of(child) == rank},
+                poll_on_idle=self._poll_on_idle,
+                device=self._device,
+            )
+            self._start_one(spec)
+        for ends in edges.values():
+            for end in ends:
+                end.close()
+
+    def watch(self, on_end: Callable[[str], None]) -> None:
+        """Call `on_end` with a sentence when a rank has ended, for each."""
+        loop = asyncio.get_running_loop()
+        for rank, lifeline in enumerate(self._lifelines):
+            loop.add_reader(lifeline, self._ended, rank, on_end)
+
+    def unwatch(self) -> None:
+        loop = asyncio.get_running_loop()
+        for lifeline in self._lifelines:
+            loop.remove_reader(lifeline)
+
+    def kill(self) -> None:
+        """End all at once: what is left of a group that lost a rank waits for it and hears nothing."""
+        for process in self._processes:
+            process.kill()
+
+    def stop(self, grace_s: float) -> None:
+        """Wait for ranks that were told to end; kill those that have not within `grace_s` seconds."""
+        for process in self._processes:
+            try:
+                process.wait(grace_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start_one(self, spec: RankSpec) -> None:
+        lifeline, held_by_rank = os.pipe()  # closed by the kernel when the rank ends, however it does
+        inherited = [held_by_rank, *spec.child_fds.values(), *([] if spec.parent_fd is None else [spec.parent_fd])]
+        command = [sys.executable, "-m", "mmload.standin.rank_process", msgspec.json.encode(spec).decode()]
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # no linear algebra there: spare its threads
+        self._processes.append(subprocess.Popen(command, pass_fds=inherited, env=environment))
+        os.close(held_by_rank)
+        self._lifelines.append(lifeline)
+
+    def _ended(self, rank: int, on_end: Callable[[str], None]) -> None:
+        asyncio.get_running_loop().remove_reader(self._lifelines[rank])
+        process = self._processes[rank]
+        code = process.wait()
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        on_end(f"Scheduler rank {rank} (pid {process.pid}) ended: {how}.")

@@ -1,0 +1,1 @@
+"""Puts this folder on the import path: tests of every package share factory.py."""
