@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -73,7 +75,7 @@ def find_listener(port: int) -> int:
     """The pid that listens on a TCP port of this host: of several that share the socket, the one that started the
     others. Raises ServerError when there is none or the kernel hides it."""
     listening = [
-        connection.pid
+        connection
         for connection in psutil.net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
     ]
@@ -82,14 +84,13 @@ def find_listener(port: int) -> int:
             f"no process on this host listens on port {port}",
             "start the server, or correct --url; for one in a container name its processes with --pid",
         )
-    pids = {pid for pid in listening if pid is not None}
-    if not pids:
+    pid, fd = listening[0].pid, listening[0].fd
+    if pid is None:
         raise ServerError(
             f"the process that listens on port {port} belongs to another user or container",
             "run mmload as that user or as root, or name the server's processes with --pid",
         )
-    parents = {pid: stat.ppid for pid in pids if (stat := read_stat(pid))}
-    return min((pid for pid, ppid in parents.items() if ppid not in pids), default=int(min(pids)))
+    return _first_holder(pid, fd)
 
 
 def discover(root_pid: int) -> list[ServerProcess]:
@@ -142,6 +143,24 @@ def verify_same(before: Iterable[ServerProcess], now: Iterable[ServerProcess]) -
 def _all_stats() -> dict[int, ProcStat]:
     pids = (int(entry) for entry in os.listdir("/proc") if entry.isdecimal())  # noqa: PTH208 (names only)
     return {pid: stat for pid in pids if (stat := read_stat(pid))}
+
+
+def _first_holder(pid: int, fd: int) -> int:
+    """The first of a line of ancestors that all have the socket `fd` of `pid` open: workers inherit it."""
+    socket = _links(pid).get(fd)
+    while socket and (stat := read_stat(pid)) and socket in _links(stat.ppid).values():
+        pid = stat.ppid
+    return pid
+
+
+def _links(pid: int) -> dict[int, str]:
+    """fd -> what it is, e.g. 'socket:[4711]'; empty where the kernel does not say."""
+    links = {}
+    with suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since
+                links[int(entry.name)] = str(entry.readlink())
+    return links
 
 
 def _named(stats: dict[int, ProcStat], tokenizer_pid: int | None) -> list[ServerProcess]:

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -105,6 +106,29 @@ class Recording:
         with self._log.open("rb") as file:
             file.seek(self._log_start)
             return file.read()
+
+
+def start_dump(pid: int, file: Path) -> subprocess.Popen[bytes]:
+    """py-spy's view of all threads of a process into a file, stopping it for a moment. Raises OSError."""
+    with file.open("wb") as output:
+        return subprocess.Popen(
+            tethered([py_spy_path(), "dump", "--pid", str(pid)]),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+
+
+def end_dump(dump: subprocess.Popen[bytes], give_up_s: float) -> str | None:
+    """Wait for it until `give_up_s` on the monotonic clock; why there is none, else None."""
+    try:
+        code = dump.wait(max(0.0, give_up_s - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        dump.kill()
+        dump.wait()
+        return "py-spy did not end in time"
+    return f"py-spy ended with exit code {code}" if code else None
 
 
 def py_spy_path() -> str:

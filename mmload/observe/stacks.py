@@ -18,7 +18,7 @@ from mmload.errors import FolderError
 from mmload.model.plan import ProfilePlan
 from mmload.model.result import ProfileFile, ProfileInfo
 from mmload.observe.frames import FrameNamer
-from mmload.observe.pyspy import PTRACE_HINT, Recording, Segment
+from mmload.observe.pyspy import PTRACE_HINT, Recording, Segment, end_dump, start_dump
 from mmload.store.layout import RunLayout
 from mmload.store.stacks import write_folded, write_source
 
@@ -59,9 +59,8 @@ class Profiler:
         self._thread.start()
 
     def wait_until_sampling(self, timeout_s: float = _ATTACH_S) -> bool:
-        """Wait until every py-spy samples or has given up; whether any samples."""
-        self._sampling.wait(timeout_s)
-        return any(subject.attached for subject in self._subjects)
+        """Wait until every py-spy samples or has given up. False when none samples, or not all have come so far."""
+        return self._sampling.wait(timeout_s) and any(subject.attached for subject in self._subjects)
 
     def stop(self) -> ProfileInfo:
         """End every py-spy, write what it found and say how good it is. Raises FolderError when it can't be written."""
@@ -212,6 +211,20 @@ class _Subject:
     def _lives(self) -> bool:
         stat = read_stat(self._process.pid)
         return stat is not None and stat.start_ticks == self._process.start_ticks
+
+
+def dump_all(processes: Iterable[ServerProcess], folder: Path, timeout_s: float = 10.0) -> list[str]:
+    """The stacks of every thread of each process, now, into `folder/<process>.txt`: what a hung server hangs in.
+
+    Returns a sentence for each process that could not be dumped in time; what py-spy said is then in its file. Raises
+    FolderError when the folder can't be written."""
+    give_up_s = time.monotonic() + timeout_s
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        dumps = {process.name: start_dump(process.pid, folder / f"{process.name}.txt") for process in processes}
+    except OSError as error:
+        raise FolderError(f"cannot write {folder}: {error.strerror}") from error
+    return [f"no dump of {name}: {why}" for name, dump in dumps.items() if (why := end_dump(dump, give_up_s))]
 
 
 def _main_thread_cpu_s(pid: int) -> float:

@@ -184,7 +184,7 @@ def _arrivals(load: OpenLoop, window: Window, seed: int) -> NDArray[np.int64]:
     purpose = Purpose[f"{window.phase.upper()}_ARRIVALS"]
     duration_s = (window.end_ns - window.start_ns) / 1e9
     count = round(load.rate_rps * duration_s)
-    if count == 0:
+    if count <= 0:
         return np.empty(0, np.int64)
     points = _points(load, count, stream(seed, purpose))
     return processes.at_rate(points, processes.flat(load.rate_rps, duration_s)) + window.start_ns

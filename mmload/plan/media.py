@@ -20,6 +20,8 @@ from mmload.plan.workload import Content, ImageFormat
 
 Pixels = NDArray[np.uint8]  # height x width x 3, RGB
 
+# Noise does not compress: more effort would only take longer.
+_LEAST_EFFORT: dict[ImageFormat, dict[str, int]] = {"jpeg": {}, "png": {"compress_level": 1}, "webp": {"method": 0}}
 _PAN_PX = 64  # how far the picture of a video moves before it turns back
 _DETAIL_IN_VIDEO_PX = 20  # as soft as moving, compressed pictures are
 
@@ -55,10 +57,7 @@ def image(shape: ImageShape, rng: np.random.Generator) -> bytes:
     """An image file."""
     picture = Image.fromarray(_picture(shape.content, shape.width_px, shape.height_px, rng))
     file = io.BytesIO()
-    if shape.format == "png":
-        picture.save(file, "png", compress_level=1)  # noise does not compress: more effort only takes longer
-    else:
-        picture.save(file, shape.format, quality=shape.quality, method=0)
+    picture.save(file, shape.format, quality=shape.quality, **_LEAST_EFFORT[shape.format])
     return file.getvalue()
 
 
@@ -70,7 +69,8 @@ def video(shape: VideoShape, rng: np.random.Generator) -> bytes:
     """
     file = io.BytesIO()
     still = _still(shape, rng)
-    quantiser, grain = _quantiser(shape), _first_grain(shape)
+    quantiser = _quantiser(shape)
+    grain = quantiser * max(shape.bits_per_pixel, 0.7)  # about where it settles; below 0.7 hardly any of it is coded
     left_bytes = shape.bit_rate_kbps * 1000 / 8 * shape.frames / shape.fps
     with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         encoder = container.add_stream("mpeg4", rate=shape.fps)
@@ -155,8 +155,3 @@ def _frame(still: list[Pixels], shape: VideoShape, number: int, grain: float, rn
 def _quantiser(shape: VideoShape) -> int:
     """Coarse enough that the still picture alone takes less than the bit rate; 2 is the finest, 31 the coarsest."""
     return min(max(round(8 / shape.bits_per_pixel), 2), 31)
-
-
-def _first_grain(shape: VideoShape) -> float:
-    """About where the grain settles (measured): below 0.7 quantiser steps hardly any of it is coded."""
-    return _quantiser(shape) * max(shape.bits_per_pixel, 0.7)

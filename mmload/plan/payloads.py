@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,10 +53,9 @@ def prepare(
 ) -> Pool:
     """Make the identity items and the load items of a run; `progress(done, total)` is called after each.
 
-    Identity items are not among the load items, but for a dataset, whose first lines are both.
-
-    The bodies depend on the plan alone, not on the threads that make them (images: Pillow; videos: PyAV, which releases
-    the GIL). Raises ConfigError (the workload or the user's own files) or FolderError (`folder` not writable or full).
+    Identity items are not among the load items, but for a dataset, whose first lines are both. The bodies depend on
+    the plan alone, not on the threads that make them (Pillow and PyAV release the GIL while they encode).
+    Raises ConfigError (the workload or the user's own files) or FolderError (`folder` not writable or full).
     """
     source = _source(plan, workload_of(plan))
     available = size.total if source.available is None else source.available
@@ -63,8 +63,8 @@ def prepare(
     load = min(size.total, available, limits.items)
     jobs = [_Job(Purpose.IDENTITY_ITEM, number) for number in range(identity)]
     jobs += [_Job(Purpose.LOAD_ITEM, number) for number in range(load)]
-    with PoolWriter(folder) as writer:
-        for done, (job, body) in enumerate(zip(jobs, _in_order(source.body, jobs), strict=True), 1):
+    with PoolWriter(folder) as writer, closing(_in_order(source.body, jobs)) as bodies:
+        for done, (job, body) in enumerate(zip(jobs, bodies, strict=True), 1):
             is_load = job.purpose is Purpose.LOAD_ITEM
             if is_load and job.number > 0 and writer.body_bytes + len(body.data) > limits.body_bytes:
                 break
@@ -103,7 +103,7 @@ def _item_id(workload_name: str, job: _Job) -> str:
     return f"{workload_name}-{job.number:06d}"
 
 
-def _in_order(make_body: Callable[[_Job], Body], jobs: Iterable[_Job]) -> Iterator[Body]:
+def _in_order(make_body: Callable[[_Job], Body], jobs: Iterable[_Job]) -> Generator[Body, None, None]:
     """The bodies of `jobs`, in order; a few are made ahead, never more than memory should hold."""
     threads = min(os.cpu_count() or 1, _MAX_THREADS)
     executor = ThreadPoolExecutor(threads, thread_name_prefix="payloads")

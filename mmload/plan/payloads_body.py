@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from mmload.model.plan import Modality
 from mmload.plan.workload import Workload
+
+_MIME = {  # the standard library's table differs from one Python and system to another
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".avi": "video/x-msvideo",
+    ".mkv": "video/x-matroska",
+    ".mov": "video/quicktime",
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".wav": "audio/wav",
+}
 
 
 class Ask(NamedTuple):
@@ -34,6 +54,11 @@ def encode(ask: Ask, workload: Workload, model: str) -> bytes:
     """The JSON body for the workload's endpoint, at temperature 0."""
     make = _generate if workload.endpoint == "/generate" else _chat
     return msgspec.json.encode(make(ask, workload, model))
+
+
+def mime_of(path: Path) -> str | None:
+    """The media type that a file's ending names; None for one that is no image, video or sound known here."""
+    return _MIME.get(path.suffix.lower())
 
 
 def data_uri(content: bytes, mime: str) -> str:

@@ -10,7 +10,6 @@ have. A line may carry the time at which a trace wants it sent (arrivals_trace).
 
 from __future__ import annotations
 
-import mimetypes
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,14 +17,14 @@ import msgspec
 
 from mmload.errors import ConfigError
 from mmload.model.plan import Modality
-from mmload.plan.payloads_body import Ask, data_uri
+from mmload.plan.payloads_body import Ask, data_uri, mime_of
 
 _PART_KINDS = {"image_url": "image", "video_url": "video", "audio_url": "audio"}  # chat completions
 _DATA_KINDS = {"image_data": "image", "video_data": "video", "audio_data": "audio"}  # /generate
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of the file."""
+    """One line of the file. The times are for whoever replays it as a trace."""
 
     text: str = ""
     images: tuple[str, ...] = ()
@@ -82,11 +81,6 @@ def ask_of(given: Given, base: Path) -> Ask:
         tuple(_uri(medium, base) for medium in media) for media in (given.images, given.videos, given.audios)
     )
     return Ask(given.modality, given.text, given.max_tokens, images, videos, audios)
-
-
-def mime_of(path: Path) -> str | None:
-    """The media type told by a file's name."""
-    return mimetypes.guess_type(path.name)[0]
 
 
 def _uri(medium: str, base: Path) -> str:

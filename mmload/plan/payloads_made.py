@@ -10,8 +10,7 @@ import numpy as np
 from mmload.errors import ConfigError
 from mmload.model.plan import Modality
 from mmload.plan import media
-from mmload.plan.payloads_body import Ask, data_uri
-from mmload.plan.payloads_given import mime_of
+from mmload.plan.payloads_body import Ask, data_uri, mime_of
 from mmload.plan.randomness import Purpose, stream
 from mmload.plan.workload import Audio, Image, Images, Item, Text, Video, Workload
 from mmload.plan.workload_amounts import Amount, draw, weighted_index

@@ -149,8 +149,13 @@ def load_workload(name_or_file: str) -> tuple[str, Workload]:
     workload = config.load_file(file, Workload)
     base = file.resolve().parent
     items = tuple(_resolved(item, base, file) for item in workload.items)
-    dataset = workload.dataset and str(_existing(base / workload.dataset, "dataset", file))
-    return file.stem, msgspec.structs.replace(workload, items=items, dataset=dataset)
+    workload = msgspec.structs.replace(workload, items=items)
+    if workload.dataset is None:
+        return file.stem, workload
+    dataset = base / workload.dataset
+    if not dataset.is_file():
+        raise ConfigError(f"{file}: `dataset` expected a file, there is none at {dataset}")
+    return file.stem, msgspec.structs.replace(workload, dataset=str(dataset))
 
 
 def workload_of_items(file: Path, rate_rps: float) -> tuple[str, Workload]:
@@ -167,12 +172,8 @@ def workload_of(plan: Plan) -> Workload:
 
 def _resolved(item: Item, base: Path, file: Path) -> Item:
     if isinstance(item, (Image, Video, Audio)) and item.folder is not None:
-        folder = _existing(base / item.folder, "folder", file)
+        folder = base / item.folder
+        if not folder.is_dir():
+            raise ConfigError(f"{file}: `folder` expected a folder, there is none at {folder}")
         return msgspec.structs.replace(item, folder=str(folder))
     return item
-
-
-def _existing(path: Path, key: str, file: Path) -> Path:
-    if not path.exists():
-        raise ConfigError(f"{file}: `{key}` expected something that exists, there is no {path}")
-    return path

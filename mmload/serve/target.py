@@ -18,6 +18,7 @@ from mmload.serve.engines import start_command
 from mmload.serve.process import StartedServer, free_port
 
 READY_TIMEOUT_S = 300.0
+_STOCK_OF_STANDIN = "original"  # what its ranks say when they run nothing special
 
 
 class Target:
@@ -73,18 +74,32 @@ class Target:
             self._server.stop()
 
 
+def preflight(plan: Plan) -> str:
+    """Whether the plan's server can be aimed at, before anything is made or started; its variant.
+
+    That of an attached server is its own word unless the plan asks for one; stock when nobody says. Raises UsageError
+    or ServerError.
+    """
+    if plan.url is not None:
+        announcement = ServerClient(plan.url).info().announcement
+        return plan.variant or (announcement.variant if announcement else "stock")
+    _start_command(plan, plan.port or 1)
+    if plan.port is not None:
+        _refuse_taken(plan.port)
+    return plan.variant or "stock"
+
+
 def aim(plan: Plan, log: Path) -> Target:
-    """Start the plan's engine, or point at its URL. Raises UsageError or ServerError; does not wait for readiness."""
+    """Start the plan's engine, or point at its URL. Raises ServerError; does not wait for readiness."""
     if plan.url is not None:
         return Target(plan.url, server=None, pids=plan.pids)
-    assert plan.engine is not None
     port = plan.port or free_port()
-    _refuse_taken(port)
-    variant = plan.variant or "stock"
-    command = start_command(
-        plan.engine, port=port, tp=plan.tp, variant=variant, model=plan.model, args=plan.engine_args
-    )
-    return Target(f"http://127.0.0.1:{port}", StartedServer(command, log), plan.pids)
+    return Target(f"http://127.0.0.1:{port}", StartedServer(_start_command(plan, port), log), plan.pids)
+
+
+def _start_command(plan: Plan, port: int) -> list[str]:
+    engine, variant = plan.engine or "", plan.variant or "stock"
+    return start_command(engine, port=port, tp=plan.tp, variant=variant, model=plan.model, args=plan.engine_args)
 
 
 def check_ready_for(info: ServerInfo, modalities: set[str], variant: str | None) -> None:
@@ -104,9 +119,10 @@ def check_ready_for(info: ServerInfo, modalities: set[str], variant: str | None)
                 "leave --variant out to measure the server as it is (stock)",
             )
         return
+    wanted = variant or info.announcement.variant
     said = {rank.rank: rank.variant for rank in info.announcement.ranks}
-    wanted = {None: info.announcement.variant, "stock": "original"}.get(variant, variant)
-    wrong = [f"rank {rank} runs {name}" for rank, name in sorted(said.items()) if name != wanted]
+    same = {wanted, _STOCK_OF_STANDIN} if wanted == "stock" else {wanted}
+    wrong = [f"rank {rank} runs {name}" for rank, name in sorted(said.items()) if name not in same]
     if wrong:
         raise ServerError(f"asked for variant {wanted}, but {', '.join(wrong)}")
 

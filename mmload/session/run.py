@@ -20,7 +20,7 @@ from mmload.plan.arrivals import PROFILE_LEAD_S, RunSchedule, build_schedule, ma
 from mmload.plan.payloads import prepare
 from mmload.plan.workload import workload_of
 from mmload.serve.client import ServerInfo
-from mmload.serve.target import Target, aim, check_ready_for
+from mmload.serve.target import Target, aim, check_ready_for, preflight
 from mmload.session.crew import Crew, Show
 from mmload.session.interrupt import interruption
 from mmload.session.ledger import Ledger
@@ -41,7 +41,7 @@ def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None]) -> Run
     if a folder was made. Raises UsageError, ServerError, FolderError, RunInvalid or Interrupted.
     """
     with interruption() as interrupted:
-        variant = plan.variant or _announced_variant(plan)
+        variant = preflight(plan)
         layout = create_run_folder(out, new_run_id(variant))
         write_document(layout.plan, plan)
         with writing(layout.plan):
@@ -58,14 +58,6 @@ def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None]) -> Run
                 stored = crew.ledger.seal(failure, crew.fleet.lost if crew.fleet else [])
                 sealed(stored)
             return stored
-
-
-def _announced_variant(plan: Plan) -> str:
-    """What the attached server says it runs; stock when it says nothing or is yet to be started."""
-    if plan.url is None:
-        return "stock"
-    announcement = Target(plan.url, server=None).client.info().announcement
-    return announcement.variant if announcement else "stock"
 
 
 def _measure(plan: Plan, crew: Crew, stack: ExitStack) -> None:

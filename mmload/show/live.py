@@ -51,7 +51,7 @@ class LiveDisplay:
     def update(self, view: LiveView) -> None:
         """Show the run as it stands; cheap when called more often than is shown."""
         now_s = self._clock()
-        if now_s - self._rated_s >= 1:
+        if view.sent and now_s - self._rated_s >= 1:
             self._rates.append(view.achieved_rps)
             self._rated_s = now_s
         if not self._live:

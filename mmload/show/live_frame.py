@@ -86,10 +86,8 @@ def _load(view: LiveView, rates_rps: Sequence[float], sheet: Sheet) -> Iterator[
 
 
 def _rates(view: LiveView, rates_rps: Sequence[float], sheet: Sheet) -> list[Text]:
-    offered, achieved = (
-        _field("offered", f"{view.offered_rps:,.1f}", "/s"),
-        _field("achieved", f"{view.achieved_rps:,.1f}", "/s"),
-    )
+    offered = _field("offered", f"{view.offered_rps:,.1f}", "/s")
+    achieved = _field("achieved", f"{view.achieved_rps:,.1f}", "/s")
     room = sheet.width - LABEL_WIDTH - offered.cell_len - achieved.cell_len - 2 * FLOW_GAP
     course = sparkline(rates_rps, min(60, room), max([view.offered_rps, *rates_rps]), sheet.glyphs)
     return [offered, achieved, styled((course, "cyan"))]

@@ -74,7 +74,6 @@ def render_runs(rows: Sequence[RunRow]) -> Drawn:
 
 
 def _run_row(row: RunRow, sheet: Sheet) -> list[Text]:
-    validity: tuple[str, str] = ("valid", LABEL) if row.valid else ("INVALID", VERDICT_STYLES["INVALID"])
     return [
         styled(row.run_id),
         styled(span(row.age_s)),
@@ -83,7 +82,7 @@ def _run_row(row: RunRow, sheet: Sheet) -> list[Text]:
         styled(figure(row.achieved_rate_rps, most=1)),
         styled(figure(row.response_p99_ms, sheet.glyphs.infinity, most=1)),
         _status(row.status),
-        styled(validity),
+        _validity(row.valid),
         styled((row.verdict, VERDICT_STYLES[row.verdict])) if row.verdict else styled((MISSING, LABEL)),
     ]
 
@@ -105,11 +104,10 @@ def render_run_show(manifest: Manifest, summary: Summary | None = None, verdict:
 
 
 def _origin(manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
-    validity = "valid" if manifest.validity == "valid" else "INVALID"
-    yield from fact("run", [styled((manifest.run_id, "bold")), _status(manifest.status), styled(validity)], sheet)
-    yield from fact(
-        "plan", _pairs({"variant": manifest.variant, "workload": manifest.workload, "seed": manifest.seed}), sheet
-    )
+    state = [_status(manifest.status), _validity(manifest.validity == "valid")]
+    yield from fact("run", [styled((manifest.run_id, "bold")), *state], sheet)
+    plan = {"variant": manifest.variant, "workload": manifest.workload, "seed": manifest.seed}
+    yield from fact("plan", _pairs(plan), sheet)
     server = {
         "engine": manifest.engine,
         "version": manifest.engine_version,
@@ -137,6 +135,10 @@ def _pairs(values: Mapping[str, object]) -> list[Text]:
 
 def _status(status: Status) -> Text:
     return styled((status, STATUS_STYLES[status]))
+
+
+def _validity(valid: bool) -> Text:
+    return styled(("valid", LABEL)) if valid else styled(("INVALID", VERDICT_STYLES["INVALID"]))
 
 
 def _ranks(manifest: Manifest, sheet: Sheet) -> Iterable[Text]:

@@ -54,7 +54,7 @@ def _criteria(verdict: Verdict, sheet: Sheet) -> Iterator[Text]:
 
 
 def _criterion(criterion: CriterionResult) -> list[Text]:
-    value, low, high = figures([criterion.value, criterion.low, criterion.high], most=4)
+    value, low, high = figures([criterion.value, criterion.low, criterion.high], most=4, limit=criterion.limit)
     return [
         styled(f"{criterion.metric} {criterion.op} {criterion.limit:g}"),
         styled(criterion.baseline or ""),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 MISSING = "-"
+_MOST_DECIMALS = 9
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 # C0, DEL and C1 (escape sequences among them), and the marks that reorder a line (Unicode UAX #9).
 _UNPRINTABLE = dict.fromkeys(
@@ -19,13 +20,19 @@ def plain(text: str) -> str:
     return text.translate(_UNPRINTABLE).encode("utf-8", "replace").decode()
 
 
-def figures(values: Iterable[float | None], infinity: str = "inf", most: int = 2) -> list[str]:
+def figures(
+    values: Iterable[float | None], infinity: str = "inf", most: int = 2, limit: float | None = None
+) -> list[str]:
     """Numbers that belong together, written with the same decimals: enough for three digits of the smallest that is
-    not zero, at most `most`, and one where a number has four digits; thousands grouped. None and NaN are '-'."""
+    not zero, at most `most`, and one where a number has four digits; more where a number would otherwise read as the
+    `limit` that it is not. Thousands are grouped; None and NaN are '-'."""
     known = list(values)
-    sizes = [abs(v) for v in known if v is not None and math.isfinite(v) and v != 0]
+    finite = [v for v in known if v is not None and math.isfinite(v)]
+    sizes = [abs(v) for v in finite if v != 0]
     wanted = 2 - math.floor(math.log10(min(sizes))) if sizes else 0
     decimals = max(0, min(wanted, 1 if max(sizes, default=0) >= 1000 else most))
+    while decimals < _MOST_DECIMALS and any(v != limit and round(v, decimals) == limit for v in finite):
+        decimals += 1
     return [_figure(value, decimals, infinity) for value in known]
 
 
@@ -69,9 +76,9 @@ def stopwatch(seconds: float) -> str:
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
+def count(number: int, noun: str) -> str:
     """'1 request', '2,000 requests'."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _figure(value: float | None, decimals: int, infinity: str) -> str:

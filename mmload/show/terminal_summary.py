@@ -102,7 +102,10 @@ def _p99(response: Quantiles, sheet: Sheet) -> list[Text]:
     if response.n == 0:
         return [styled("no request came due in the window")]
     if response.p99 is None:
-        return [styled((sheet.glyphs.infinity, EMPHASIS), " response"), styled("1 in 100 requests or more was not ok")]
+        return [
+            styled((sheet.glyphs.infinity, EMPHASIS), " response"),
+            styled("over 1 in 100 requests was not ok"),
+        ]
     p50, p99 = figures([response.p50, response.p99], sheet.glyphs.infinity)
     return [styled((p99, EMPHASIS), " ms response"), styled(f"p50 {p50} ms")]
 

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,9 +75,10 @@ class Ranks:
 
     def stop(self, grace_s: float) -> None:
         """Wait for ranks that were told to end; kill those that have not within `grace_s` seconds."""
+        deadline_s = time.monotonic() + grace_s
         for process in self._processes:
             try:
-                process.wait(grace_s)
+                process.wait(max(0.0, deadline_s - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

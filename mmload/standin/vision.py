@@ -82,30 +82,44 @@ def image_features(data: bytes, limits: VisionLimits) -> tuple[Features, Grid]:
     """A JPEG, PNG, WebP or whatever else Pillow reads. Raises MediaError."""
     try:
         with Image.open(io.BytesIO(data)) as file:
-            size = smart_resize(file.height, file.width, limits.min_pixels, limits.max_pixels)
             image = file.convert("RGB")
     except UnidentifiedImageError as error:
         raise MediaError("cannot identify image file") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a decoder may raise anything on a broken file
         raise MediaError(f"cannot decode image: {error}") from error
+    size = smart_resize(image.height, image.width, limits.min_pixels, limits.max_pixels)
     return patchify([_resized(image, size, Image.Resampling.BICUBIC)])
 
 
 def video_features(data: bytes, limits: VisionLimits) -> tuple[Features, Grid]:
     """Whatever PyAV reads, `video_fps` frames of each second. Raises MediaError."""
     try:
-        with av.open(io.BytesIO(data), mode="r") as container:
-            stream = container.streams.video[0]
-            decoded = list(container.decode(stream))
-            fps = float(stream.average_rate or limits.video_fps)
+        images = _kept_frames(data, limits)
     except (av.error.FFmpegError, IndexError) as error:
         raise MediaError(f"cannot decode video: {error}") from error
-    if len(decoded) < TEMPORAL_PATCH:
-        raise MediaError(f"a video needs {TEMPORAL_PATCH} frames or more, got {len(decoded)}")
-    kept = [decoded[index] for index in frame_indices(len(decoded), fps, limits)]
-    size = smart_resize(kept[0].height, kept[0].width, limits.video_min_pixels, _frame_pixels(len(kept), limits))
-    images = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in kept]
+    first = images[0]
+    size = smart_resize(first.height, first.width, limits.video_min_pixels, _frame_pixels(len(images), limits))
     return patchify([_resized(image, size, Image.Resampling.BILINEAR) for image in images])
+
+
+def _kept_frames(data: bytes, limits: VisionLimits) -> list[Image.Image]:
+    """Two passes where the file does not say how many frames it has: frames that are not kept are not held either."""
+    with av.open(io.BytesIO(data), mode="r") as container:
+        stream = container.streams.video[0]
+        fps = float(stream.average_rate or limits.video_fps)
+        total = stream.frames or sum(1 for _ in container.decode(stream))
+    if total < TEMPORAL_PATCH:
+        raise MediaError(f"a video needs {TEMPORAL_PATCH} frames or more, got {total}")
+    kept = set(frame_indices(total, fps, limits))
+    with av.open(io.BytesIO(data), mode="r") as container:
+        frames = [
+            Image.fromarray(frame.to_ndarray(format="rgb24"))
+            for index, frame in enumerate(container.decode(container.streams.video[0]))
+            if index in kept
+        ]
+    if len(frames) < len(kept):
+        raise MediaError(f"cannot decode video: it is cut short of its {total} frames")
+    return frames
 
 
 def frame_indices(total: int, fps: float, limits: VisionLimits) -> list[int]:

@@ -82,8 +82,8 @@ def test_the_default_workload_is_small_images_at_100_per_second():
         (HEAD + '[[items]]\nmodality = "images"\ncount = 0\n', "`count` expected 1 .. 64, got 0"),
         (HEAD + '[[items]]\nmodality = "text"\nweight = 0\n', "> 0.0 (in `items[0].weight`)"),
         (HEAD + 'reuse = 1.0\n[[items]]\nmodality = "text"\n', "< 1.0 (in `reuse`)"),
-        (HEAD + 'dataset = "absent.jsonl"\n', "`dataset` expected something that exists"),
-        (HEAD + '[[items]]\nmodality = "audio"\nfolder = "absent"\n', "`folder` expected something that exists"),
+        (HEAD + 'dataset = "absent.jsonl"\n', "`dataset` expected a file, there is none at"),
+        (HEAD + '[[items]]\nmodality = "audio"\nfolder = "absent"\n', "`folder` expected a folder, there is none at"),
         ('about = "x"\n[[items]]\nmodality = "text"\n', "missing key `rate_rps`"),
     ],
 )

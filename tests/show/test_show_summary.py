@@ -34,7 +34,7 @@ def test_a_closed_loop_has_no_offered_rate():
 
 def test_a_p99_past_every_measured_time_is_infinite_and_says_why():
     failing = summary(response_ms=replace(quantiles(1), p99=None, max=None))
-    assert lines(failing)[1] == "P99         ∞ response   1 in 100 requests or more was not ok"
+    assert lines(failing)[1] == "P99         ∞ response   over 1 in 100 requests was not ok"
     row = next(line for line in lines(failing) if line.startswith("  response"))
     assert row.split()[-2:] == ["∞", "∞"]
 

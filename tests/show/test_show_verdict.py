@@ -73,5 +73,5 @@ def test_no_line_is_too_wide_and_every_figure_is_there(criteria, width):
     text = "\n".join(written)
     for judged in criteria:
         row = (judged.metric, judged.baseline or "", judged.verdict)
-        for shown in (*row, *figures([judged.value, judged.low, judged.high], most=4)):
+        for shown in (*row, *figures([judged.value, judged.low, judged.high], most=4, limit=judged.limit)):
             assert shown in text

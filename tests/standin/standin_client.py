@@ -1,0 +1,94 @@
+"""A stand-in server in processes of its own, and what a test asks of it."""
+
+import base64
+import http.client
+import io
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from mmload.standin import command
+
+PATIENCE_S = 30  # how long a test waits for something that must happen, before it calls it a hang
+
+
+def picture(seed=0, width=112, height=84, form="JPEG"):
+    """A data: URI of a noise image of its own."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form)
+    return f"data:image/{form.lower()};base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def chat(*images, text="What is this?", **options):
+    """The body of a chat request."""
+    content = [{"type": "image_url", "image_url": {"url": image}} for image in images]
+    messages = [{"role": "user", "content": [*content, {"type": "text", "text": text}]}]
+    return {"model": "default", "messages": messages, "max_tokens": 8, "temperature": 0, **options}
+
+
+class Server:
+    def __init__(self, variant, tp, *extra):
+        words = command(0, tp, variant, extra)
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+        self.process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        )
+        first = self.process.stdout.readline()
+        if not first:
+            raise AssertionError(self.process.stderr.read())
+        self.host = urlsplit(first.split()[-1]).netloc
+        assert self.process.stdout.readline().startswith("ready"), self.process.stderr.read()
+        self.ranks = [psutil.Process(rank["pid"]) for rank in self.info()["mmload"]["ranks"]]
+
+    def open(self, method, path, body=None):
+        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE_S)
+        payload = body if body is None or isinstance(body, bytes) else json.dumps(body)
+        connection.request(method, path, payload, {"Content-Type": "application/json"})
+        return connection, connection.getresponse()
+
+    def get(self, path):
+        connection, response = self.open("GET", path)
+        with connection.sock or response:
+            return response.status, response.read().decode()
+
+    def post(self, path, body):
+        connection, response = self.open("POST", path, body)
+        with connection.sock or response:
+            text = response.read().decode()
+        return response.status, json.loads(text) if response.headers["Content-Type"] == "application/json" else text
+
+    def info(self):
+        return json.loads(self.get("/server_info")[1])
+
+    def answer(self, *images, **options):
+        status, reply = self.post("/v1/chat/completions", chat(*images, **options))
+        assert status == 200, reply
+        return reply["choices"][0]["message"]["content"]
+
+    def metrics(self):
+        lines = (line.rpartition(" ") for line in self.get("/metrics")[1].splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+    def counters(self, name):
+        """{'tokenizer': .., 'scheduler_TP0': ..} of one handoff counter."""
+        prefix = f'mmload_handoff_{name}_total{{process="'
+        return {key[len(prefix) : -2]: value for key, value in self.metrics().items() if key.startswith(prefix)}
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                raise
+        self.process.stdout.close()
+        self.process.stderr.close()
