@@ -1,10 +1,11 @@
-"""What seeing costs: the process sampler, per sample and as a share of a core; discovery, per call.
+"""What seeing costs: the process sampler, as a share of a core; discovery, a call; py-spy, a process.
 
     python bench/samplers.py [PROCESSES] [HZ] [SECONDS]
 
-Samples children that hold 40 threads each, as an SGLang rank does. Fails above 1 % of a core.
+Looks at children with 40 threads each, as an SGLang rank has. Fails when the sampler takes above 1 % of a core.
 """
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -12,11 +13,14 @@ import time
 from pathlib import Path
 
 from mmload.discover import discover, from_pids
+from mmload.model.plan import ProfilePlan
 from mmload.observe.cpu import ProcessSampler
+from mmload.observe.stacks import Profiler
+from mmload.store.append import create_run_folder
 
 _CHILD = """
 import sys, threading
-for _ in range(40):
+for _ in range(int(sys.argv[1])):
     threading.Thread(target=threading.Event().wait, daemon=True).start()
 print(flush=True)
 sys.stdin.read()
@@ -25,21 +29,26 @@ _BUDGET = 0.01
 
 
 def main(processes: int = 8, hz: float = 10, seconds: float = 10) -> int:
-    children = [
-        subprocess.Popen([sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(processes)
-    ]
+    children = [_child(threads=40) for _ in range(processes)]
+    plain = _child(threads=0)
     try:
-        for child in children:
-            child.stdout.readline()
         share = _sampler_share([child.pid for child in children], hz, seconds)
         discovery_ms = _cpu_ms_a_call(lambda: discover(1))
+        spy_shares = [_py_spy_share(child.pid, seconds=5) for child in (plain, children[0])]
     finally:
-        for child in children:
+        for child in (plain, *children):
             child.communicate()
     print(f"sampler, {processes} processes at {hz:g} Hz: {share:.2%} of a core (budget {_BUDGET:.0%})")
     print(f"discover, of the whole host: {discovery_ms:.2f} ms CPU a call")
+    print("py-spy at 100 Hz: {:.1%} of a core on 1 Python thread, {:.1%} on 41".format(*spy_shares))
     return int(share > _BUDGET)
+
+
+def _child(threads):
+    command = [sys.executable, "-c", _CHILD, str(threads)]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdout.readline()
+    return child
 
 
 def _sampler_share(pids: list[int], hz: float, seconds: float) -> float:
@@ -52,6 +61,22 @@ def _sampler_share(pids: list[int], hz: float, seconds: float) -> float:
         samples = len(files[0].read_bytes().splitlines())
     print(f"{samples} samples, {sampler.cpu_s / samples * 1e6:.0f} us CPU each (the host's share included)")
     return sampler.cpu_s / seconds
+
+
+def _py_spy_share(pid, seconds):
+    with tempfile.TemporaryDirectory() as folder:
+        profiler = Profiler(from_pids([pid]), create_run_folder(Path(folder), "run"), ProfilePlan(rate_hz=100))
+        before = _children_cpu_s()
+        profiler.start()
+        profiler.wait_until_sampling()
+        time.sleep(seconds)
+        profiler.stop()
+    return (_children_cpu_s() - before) / seconds
+
+
+def _children_cpu_s():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)  # of those that have ended
+    return usage.ru_utime + usage.ru_stime
 
 
 def _cpu_ms_a_call(function, calls: int = 50) -> float:

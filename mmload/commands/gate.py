@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mmload.judge.choice import Choice
+    from mmload.judge.definition import Gate
     from mmload.model.result import Verdict
     from mmload.store.read import Run
 
 
-def gate(
+def gate(  # noqa: PLR0913, PLR0917 (a command line has as many options as its contract names)
     runs: Annotated[
         list[str] | None,
         typer.Argument(metavar="[RUN...]", help="Run-ids or paths; default the newest.", show_default=False),
@@ -33,7 +34,9 @@ def gate(
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a Markdown table.")] = None,
     out: Annotated[Path, typer.Option(help="Where run folders are.")] = OUT,
-    json: Annotated[bool, typer.Option("--json", help="verdict.json on standard output, and nothing else there.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="verdict.json on standard output, and nothing else there.")
+    ] = False,
 ) -> None:
     """Judge a run: every criterion with its figure, its interval and its verdict.
 
@@ -50,8 +53,7 @@ def gate(
     baselines = {variant: find_run(run, out) for variant, run in map(_variant_and_run, baseline or ())}
     choice = choose_runs(given or stored, definition, candidate, baselines, also=stored)
     verdict = _judge(definition, choice)
-    for file, text in _reports(verdict, junit, markdown):
-        _write(file, text)
+    _report(verdict, junit, markdown)
     raise typer.Exit(_show(verdict, open_console(stderr=json), as_json=json))
 
 
@@ -86,19 +88,23 @@ def _show(verdict: Verdict, console: Console, *, as_json: bool) -> int:
     return exit_code(verdict.verdict)
 
 
-def _reports(verdict: Verdict, junit: Path | None, markdown: Path | None) -> list[tuple[Path, str]]:
+def _report(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
+    """Write what was asked for; a GitHub job gets the table on its summary page too."""
     from mmload.show.junit import render_junit  # noqa: PLC0415
     from mmload.show.markdown import render_markdown  # noqa: PLC0415
 
-    reports = [(junit, render_junit(verdict))] if junit else []
-    if markdown:
-        reports.append((markdown, render_markdown(verdict)))
-    return reports
+    if junit is not None:
+        _write(junit, render_junit(verdict))
+    if markdown is not None:
+        _write(markdown, render_markdown(verdict))
+        if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+            _write(Path(page), render_markdown(verdict), mode="a")
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, text: str, mode: str = "w") -> None:
     try:
-        file.write_text(text, encoding="utf-8")
+        with file.open(mode, encoding="utf-8") as output:
+            output.write(text)
     except OSError as error:
         raise FolderError(f"cannot write {file}: {error.strerror}") from error
 

@@ -16,6 +16,7 @@ from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, UsageError
 
 if TYPE_CHECKING:
     from mmload.model.plan import ClosedLoop, OpenLoop, Plan
+    from mmload.plan.workload import Workload
     from mmload.store.read import Run
 
 _LOAD, _SERVER, _PROFILE, _RESULT = "Load", "Server", "Profile", "Result"
@@ -35,7 +36,13 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     arrival: Annotated[
         str, typer.Option(help="poisson, constant or gamma:CV, for --rate.", rich_help_panel=_LOAD)
     ] = "poisson",
-    duration: Annotated[str, typer.Option(help="Length of the measured window.", rich_help_panel=_LOAD)] = "40s",
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            help="Length of the measured window; default 40s, or as long as the workload's own number of requests takes.",
+            rich_help_panel=_LOAD,
+        ),
+    ] = None,
     warmup: Annotated[str, typer.Option(help="Load before the measured window.", rich_help_panel=_LOAD)] = "5s",
     requests: Annotated[
         int | None, typer.Option(help="Measured requests, instead of --duration.", rich_help_panel=_LOAD)
@@ -43,6 +50,9 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     workload: Annotated[
         str, typer.Option(help="A workload's name or file: mmload workload list.", rich_help_panel=_LOAD)
     ] = "images-small",
+    items: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your own requests, a JSON line each.", rich_help_panel=_LOAD)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Fixes schedule and payloads.", rich_help_panel=_LOAD)] = 0,
     timeout: Annotated[str, typer.Option(help="For one answer, from sent.", rich_help_panel=_LOAD)] = "30s",
     workers: Annotated[
@@ -91,19 +101,23 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
 
     Without --url the embedded stand-in server is started, loaded and ended.
     """
+    import msgspec  # noqa: PLC0415
+
     from mmload.model.plan import Plan, ProfilePlan  # noqa: PLC0415
 
     if plan is not None:
         chosen = _repeat(plan, url)
     else:
-        workload_name, content, meant_rps = _workload(workload)
-        load = _load(rate, concurrency, arrival, meant_rps)
+        workload_name, content = _workload(workload, items, rate)
+        load = _load(rate, concurrency, arrival, content.rate_rps)
+        if requests is None and duration is None:
+            requests = content.requests
         chosen = Plan(
             variant=_known_variant(variant),
             workload_name=workload_name,
-            workload=content,
+            workload=msgspec.to_builtins(content),
             load=load,
-            duration_s=seconds(duration, "--duration", shortest_s=1.0),
+            duration_s=seconds(duration or "40s", "--duration", shortest_s=1.0),
             warmup_s=seconds(warmup, "--warmup"),
             requests=whole(requests, "--requests", 1, 1_000_000_000),
             seed=int(in_range(seed, "--seed", 0, 2**63 - 1)),
@@ -173,14 +187,11 @@ def _repeat(file: Path, url: str | None) -> Plan:
     return msgspec.structs.replace(plan, url=url, engine=None) if url else plan
 
 
-def _workload(name: str) -> tuple[str, dict[str, object], float]:
-    """Name, plain content and the rate that it is meant for."""
-    import msgspec  # noqa: PLC0415
+def _workload(name: str, items: Path | None, rate: float | None) -> tuple[str, Workload]:
+    """Name and content; the user's own items have no rate of their own and are sent one a second unless told."""
+    from mmload.plan.workload import load_workload, workload_of_items  # noqa: PLC0415
 
-    from mmload.plan.workload import load_workload  # noqa: PLC0415
-
-    resolved_name, workload = load_workload(name)
-    return resolved_name, msgspec.to_builtins(workload), workload.rate_rps
+    return load_workload(name) if items is None else workload_of_items(items, rate or 1.0)
 
 
 def _load(rate: float | None, concurrency: int | None, arrival: str, meant_rps: float) -> OpenLoop | ClosedLoop:

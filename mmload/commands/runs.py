@@ -14,7 +14,6 @@ from mmload.commands.options import OUT
 from mmload.errors import FolderError, UsageError
 
 if TYPE_CHECKING:
-    from mmload.model.result import Verdict
     from mmload.show.tables_runs import RunRow
     from mmload.store.read import Run
 
@@ -48,8 +47,8 @@ def show_run(
     import msgspec  # noqa: PLC0415
 
     from mmload.analyse.summary import summarise  # noqa: PLC0415
+    from mmload.show.tables_runs import render_run_show  # noqa: PLC0415
     from mmload.show.terminal import open_console  # noqa: PLC0415
-    from mmload.show.terminal_summary import render_summary  # noqa: PLC0415
     from mmload.store.read import find_run  # noqa: PLC0415
 
     stored = find_run(run, out)
@@ -57,7 +56,7 @@ def show_run(
     if json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n")
         return
-    open_console().print(render_summary(summary, stored.manifest))
+    open_console().print(render_run_show(stored.manifest, summary, stored.verdict))
 
 
 @app.command("remove")
@@ -82,14 +81,11 @@ def remove_runs(
 
 def _row(run: Run) -> RunRow | None:
     """A line of the table. A folder too damaged to have a manifest is named on standard error instead."""
-    from mmload.model.result import Verdict  # noqa: PLC0415
     from mmload.show.tables_runs import RunRow  # noqa: PLC0415
-    from mmload.store.read import read_document  # noqa: PLC0415
 
     try:
         summary = run.summary if run.layout.summary.is_file() else None
-        verdict: Verdict | None = read_document(run.layout.verdict, Verdict) if run.layout.verdict.is_file() else None
-        return RunRow.of(run.manifest, summary, verdict, time.time_ns())
+        return RunRow.of(run.manifest, summary, run.verdict, time.time_ns())
     except FolderError as error:
         print(f"warning: {error}", file=sys.stderr)
         return None

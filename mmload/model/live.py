@@ -10,7 +10,8 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
 
     stage: what is going on: 'payloads', 'server', 'identity', 'warmup', 'measure', 'drain', 'profile', 'sealing'.
     stage_length_s: None where nobody knows beforehand. left_s: of the whole run, None likewise.
-    offered_rps, achieved_rps: over the last 5 seconds. response_ms: p50, p90, p99 over the records so far of the stage
+    offered_rps, achieved_rps: over the last 5 seconds. scheduled: requests due so far.
+    response_ms: p50, p90, p99 over the records so far of the stage
     being measured (None before the first). outcomes: of all requests so far. cpu_pct: process name -> percent of one
     core over the last second. lag_p99_ms, stall_ms: the generator's own, so far.
     """

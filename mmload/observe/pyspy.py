@@ -32,10 +32,6 @@ _COUNTS = re.compile(rb"Samples: (\d+) Errors: (\d+)")
 _BEHIND = re.compile(rb"behind in sampling")
 _REFUSED = re.compile(rb"permission denied|operation not permitted", re.IGNORECASE)
 _GRACE_S = 5.0
-PTRACE_HINT = (
-    "allow it by `sudo setcap cap_sys_ptrace+ep $(readlink -f $(which py-spy))` or as root; "
-    "in a container by --cap-add SYS_PTRACE; where kernel.yama.ptrace_scope is 1 or more, one of the two is needed"
-)
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +48,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recording:
-    """A py-spy at work. It is interrupted when this process ends, by kill -9 too, and then still writes its output;
-    should even that fail, it ends by itself after about `limit_s`."""
+    """A py-spy at work. It is interrupted when this process ends, by kill -9 too, and then still writes its output.
+    One with file capabilities is not (the kernel unties it): that one ends by itself after about `limit_s`."""
 
     def __init__(self, pid: int, rate_hz: int, mode: ProfileMode, output: Path, log: Path, limit_s: float) -> None:
         self._output = output
@@ -135,6 +131,16 @@ def py_spy_path() -> str:
     """The py-spy beside this Python, else the one that PATH finds."""
     beside = Path(sys.executable).with_name("py-spy")
     return str(beside) if beside.exists() else "py-spy"
+
+
+def ptrace_hint() -> str:
+    """What mends a refusal."""
+    path = py_spy_path()
+    file = path if "/" in path else f"$(which {path})"
+    return (
+        f"`sudo setcap cap_sys_ptrace+ep {file}`, or run mmload as root (one of the two is needed wherever "
+        "kernel.yama.ptrace_scope is not 0); in a container, start it with --cap-add SYS_PTRACE"
+    )
 
 
 def parse_raw(text: str) -> dict[str, int]:

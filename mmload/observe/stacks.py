@@ -18,7 +18,7 @@ from mmload.errors import FolderError
 from mmload.model.plan import ProfilePlan
 from mmload.model.result import ProfileFile, ProfileInfo
 from mmload.observe.frames import FrameNamer
-from mmload.observe.pyspy import PTRACE_HINT, Recording, Segment, end_dump, start_dump
+from mmload.observe.pyspy import Recording, Segment, end_dump, ptrace_hint, start_dump
 from mmload.store.layout import RunLayout
 from mmload.store.stacks import write_folded, write_source
 
@@ -71,7 +71,7 @@ class Profiler:
             raise self._failed
         refused = bool(self._subjects) and all(subject.refused for subject in self._subjects)
         if refused:
-            self.warnings.append(f"no stacks: the kernel does not let py-spy read the server; {PTRACE_HINT}")
+            self.warnings.append(f"no stacks: the kernel does not let py-spy read the server; mend: {ptrace_hint()}")
         files = [subject.judge() for subject in self._subjects]
         return ProfileInfo(
             mode="none" if refused else self._plan.mode,
@@ -83,8 +83,9 @@ class Profiler:
 
     def _run(self) -> None:
         try:
-            while self._record_segment() and not self._stopping.is_set():
-                pass
+            while not self._stopping.is_set() and not all(subject.hopeless for subject in self._subjects):
+                if not self._record_segment():
+                    self._stopping.wait(self._segment_s)
         except (FolderError, OSError) as error:
             self._failed = error
         finally:
@@ -102,7 +103,7 @@ class Profiler:
         for subject in self._subjects:
             subject.interrupt()
         for subject in self._subjects:
-            subject.finish()
+            subject.finish(cut_short=self._stopping.is_set())
         write_source(
             self._layout, {place: text for subject in self._subjects for place, text in subject.source.items()}
         )
@@ -140,6 +141,10 @@ class _Subject:
     def refused(self) -> bool:
         return bool(self._segments) and all(segment.refused for segment in self._segments)
 
+    @property
+    def hopeless(self) -> bool:
+        return self.refused or not self._lives()
+
     def begin(self, segment_s: float | None) -> None:
         self.attached = False
         if not self._lives():
@@ -162,14 +167,14 @@ class _Subject:
             self._main_cpu_s += max(0.0, _main_thread_cpu_s(self._process.pid) - self._main_cpu_start_s)
             self._recording.interrupt()
 
-    def finish(self) -> None:
-        """Add the segment to the folded stacks on the disk."""
+    def finish(self, *, cut_short: bool) -> None:
+        """Add the segment to the folded stacks on the disk. One that was cut short while it attached is no loss."""
         if self._recording is None:
             return
         segment = self._recording.collect()
         self._recording = None
-        if segment.error and self._segments and not self.attached:
-            return  # stopped before it began
+        if cut_short and not self.attached and self._segments:
+            return
         self._segments.append(segment)
         for stack, samples in segment.stacks.items():
             self._stacks[self._namer.rename(stack)] += samples

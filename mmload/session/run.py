@@ -87,8 +87,8 @@ def _prepare_payloads(plan: Plan, schedule: RunSchedule | None, scratch: Path, c
     )
     if pool.repeats:
         crew.ledger.warn(
-            f"{pool.repeats} of {pool.wanted} requests repeat an earlier body: the pool holds {pool.load}, and a server "
-            "that caches answers them faster"
+            f"{pool.repeats} of {pool.wanted} requests repeat an earlier body (the pool holds {pool.load}): "
+            "a server that caches answers them faster"
         )
 
 

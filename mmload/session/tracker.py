@@ -46,6 +46,7 @@ class Tracker:
         self._lags_ms: deque[float] = deque(maxlen=_KEPT)
         self._recent: deque[tuple[int, int]] = deque()
         self._ok_recent: deque[int] = deque()
+        self._load_since_ns = time.monotonic_ns()
         self.outcomes: Counter[str] = Counter()
         self.last_done_ns = time.monotonic_ns()
 
@@ -53,6 +54,10 @@ class Tracker:
         """A new stage begins; the percentiles start afresh."""
         self._stage = (stage, start_ns or time.monotonic_ns(), length_s)
         self._response_ms.clear()
+        if stage in ("identity", "warmup", "profile"):  # the load starts anew; it goes on from warmup to measure
+            self._load_since_ns = self._stage[1]
+            self._recent.clear()
+            self._ok_recent.clear()
 
     def take_in(self) -> list[RequestRecord]:
         """Read what is new; returns it."""
@@ -103,14 +108,17 @@ class Tracker:
         self._recent.append((now_ns, due))
         while now_ns - self._recent[0][0] > _RATE_WINDOW_NS:
             self._recent.popleft()
-        then_ns, due_then = self._recent[0]
-        return (due - due_then) / ((now_ns - then_ns) / 1e9) if now_ns > then_ns else 0.0
+        _, due_then = self._recent[0]
+        return (due - due_then) / (self._rate_span_ns(now_ns) / 1e9)
 
     def _achieved(self, now_ns: int) -> float:
         while self._ok_recent and now_ns - self._ok_recent[0] > _RATE_WINDOW_NS:
             self._ok_recent.popleft()
-        span_ns = min(_RATE_WINDOW_NS, max(now_ns - self._stage[1], 1))
-        return len(self._ok_recent) / (span_ns / 1e9) if self._ok_recent else 0.0
+        return len(self._ok_recent) / (self._rate_span_ns(now_ns) / 1e9)
+
+    def _rate_span_ns(self, now_ns: int) -> int:
+        """Five seconds, or less while the load is younger than that; never so little that a rate means nothing."""
+        return max(1_000_000_000, min(_RATE_WINDOW_NS, now_ns - self._load_since_ns))
 
 
 def _p50_p90_p99(values: deque[float]) -> tuple[float | None, float | None, float | None]:

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import sys
 
 from mmload.errors import MmloadError, UsageError
 
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-
-
 def main() -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported, below
-    _keep_memory()
     try:
         return _run(_arguments(sys.argv[1:]))
     except MmloadError as error:
         print(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
         return error.exit_code
-
-
-def _keep_memory() -> None:
-    """Let glibc keep freed megabytes for the next request's features: page faults on fresh memory took 1 ms of CPU of
-    each 1.2 MB request, a third of what this process spends on it."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_TRIM_THRESHOLD, 256 << 20)
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
 
 
 def _arguments(words: list[str]) -> argparse.Namespace:
@@ -47,7 +33,10 @@ def _arguments(words: list[str]) -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from mmload.standin.config import load_config  # noqa: PLC0415 - --help and errors need none of this
+    import msgspec  # noqa: PLC0415 - --help needs none of this
+
+    from mmload.standin.config import load_config  # noqa: PLC0415
+    from mmload.standin.memory import keep_freed_memory  # noqa: PLC0415
     from mmload.standin.server import Options, run  # noqa: PLC0415
 
     if not 1 <= arguments.tp <= 64:
@@ -55,6 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.port <= 65535:
         raise UsageError(f"--port must be 0 to 65535, got {arguments.port}")
     config = load_config(arguments.config)
+    config = msgspec.structs.replace(config, model=arguments.model or config.model)
     options = Options(
         host=arguments.host,
         port=arguments.port,
@@ -63,8 +53,8 @@ def _run(arguments: argparse.Namespace) -> int:
         rank_variants=dict(_rank_variant(word, arguments.tp) for word in arguments.rank_variant),
         poll_on_idle=arguments.poll_on_idle,
         text_only=arguments.text_only,
-        model=arguments.model or config.model,
     )
+    keep_freed_memory()
     return run(options, config)
 
 

@@ -17,6 +17,7 @@ from mmload.handoff.registry import strategy_class
 from mmload.standin.collective import Collective
 from mmload.standin.config import DeviceModel
 from mmload.standin.host import RankHost
+from mmload.standin.memory import keep_freed_memory
 from mmload.standin.rank import Scheduler
 from mmload.tether import die_with_parent
 
@@ -47,6 +48,7 @@ def main() -> None:
     if sys.platform.startswith("linux"):
         die_with_parent(spec.parent_pid, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the front end ends its ranks
+    keep_freed_memory()
     setproctitle.setproctitle("sglang::scheduler" + (f"_TP{spec.rank}" if spec.size > 1 else ""))
     collective = Collective(
         spec.rank,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import shutil
 import signal
 import socket
@@ -38,6 +39,7 @@ from mmload.standin.rank_process import process_name
 
 _FAILED_LINGER_S = 1.0  # how long a failed server still says what happened
 _RANK_GRACE_S = 3.0
+_LONGEST_FOLDER = 90  # bytes; macOS takes socket paths of 103, Linux of 107
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +52,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     rank_variants: dict[int, str]
     poll_on_idle: bool
     text_only: bool
-    model: str
 
 
 def run(options: Options, config: StandinConfig) -> int:
@@ -61,6 +62,8 @@ def run(options: Options, config: StandinConfig) -> int:
     listener = _listen(options.host, options.port)
     folder = Path(tempfile.mkdtemp(prefix="mmload-standin-"))
     try:
+        if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+            raise ServerError(f"the path {folder} is too long for a unix socket", "set TMPDIR to a shorter one")
         ranks = Ranks(variants, folder, config.device, options.poll_on_idle)
         table = CounterTable.create(ranks.counters_path, ["tokenizer", *map(process_name, range(options.tp))])
         ranks.start()
@@ -82,7 +85,7 @@ class _Server:
 
     async def serve(self, listener: socket.socket) -> int:
         options, config, ranks = self._options, self._config, self._ranks
-        metrics = Metrics(options.model, config.device.max_total_tokens)
+        metrics = Metrics(config.model, config.device.max_total_tokens)
         manager = Manager(ranks.requests_address, ranks.replies_address, options.tp, metrics)
         strategy = strategy_class(options.variant)(TokenizerHost(self._table.counters("tokenizer")))
         processor = Processor(config, strategy, options.text_only)
@@ -159,8 +162,8 @@ def _description(options: Options, config: StandinConfig, port: int) -> dict[str
     return {
         "engine": "standin",
         "version": __version__,
-        "model_path": options.model,
-        "served_model_name": options.model,
+        "model_path": config.model,
+        "served_model_name": config.model,
         "host": options.host,
         "port": port,
         "tp_size": options.tp,

@@ -12,7 +12,7 @@ import msgspec
 from mmload.errors import FolderError
 from mmload.model.plan import Plan
 from mmload.model.records import GeneratorSample, HostSample, ProcessSample, RequestRecord, ServerScrape
-from mmload.model.result import Manifest, Summary
+from mmload.model.result import Manifest, Summary, Verdict
 from mmload.store.layout import RunLayout, is_run_id
 from mmload.store.lock import is_being_written
 
@@ -44,6 +44,11 @@ class Run:
     @cached_property
     def summary(self) -> Summary:
         return read_document(self.layout.summary, Summary)
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """The last gate's verdict; None if it was never judged."""
+        return read_document(self.layout.verdict, Verdict) if self.layout.verdict.is_file() else None
 
     @cached_property
     def requests(self) -> list[RequestRecord]:

@@ -34,6 +34,12 @@ def chat(*images, text="What is this?", **options):
     return {"model": "default", "messages": messages, "max_tokens": 8, "temperature": 0, **options}
 
 
+def counters(metrics, name):
+    """{'tokenizer': .., 'scheduler_TP0': ..} of one handoff counter."""
+    prefix = f'mmload_handoff_{name}_total{{process="'
+    return {key[len(prefix) : -2]: value for key, value in metrics.items() if key.startswith(prefix)}
+
+
 class Server:
     def __init__(self, variant, tp, *extra):
         words = command(0, tp, variant, extra)
@@ -76,11 +82,6 @@ class Server:
     def metrics(self):
         lines = (line.rpartition(" ") for line in self.get("/metrics")[1].splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines}
-
-    def counters(self, name):
-        """{'tokenizer': .., 'scheduler_TP0': ..} of one handoff counter."""
-        prefix = f'mmload_handoff_{name}_total{{process="'
-        return {key[len(prefix) : -2]: value for key, value in self.metrics().items() if key.startswith(prefix)}
 
     def end(self):
         if self.process.poll() is None:

@@ -6,8 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import psutil
 import pytest
@@ -24,8 +22,12 @@ def all_gone(server):
     return not alive and server.process.wait(PATIENCE_S) is not None
 
 
-def leftovers():
-    return {path for path in Path(tempfile.gettempdir()).glob("mmload-standin-*")}
+@pytest.fixture
+def temporary(tmp_path_factory, monkeypatch):
+    """The folder in which a server started by the test puts its temporary files; short, as sockets need it."""
+    folder = tmp_path_factory.mktemp("t")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
 
 
 def run(*extra):
@@ -34,15 +36,14 @@ def run(*extra):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_ends_all_ranks_and_leaves_no_file(start, number):
-    before = leftovers()
+def test_a_stop_ends_all_ranks_and_leaves_no_file(start, temporary, number):
     server = start("commit")
     server.answer(picture())
     server.process.send_signal(number)
     assert all_gone(server)
     assert server.process.returncode == 0
     assert server.process.stderr.read() == ""
-    assert leftovers() <= before
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_stop_waits_for_the_request_in_flight(start):
@@ -82,12 +83,11 @@ def test_ctrl_c_reaches_the_whole_group_and_still_drains(start):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's promise is Linux's")
-def test_when_the_front_end_is_killed_every_rank_ends_by_itself(start):
-    before = leftovers()
+def test_when_the_front_end_is_killed_every_rank_ends_by_itself(start, temporary):
     server = start("original", 2)
     server.process.kill()
     assert all_gone(server)
-    assert leftovers() <= before
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -168,16 +168,13 @@ def test_a_variant_that_breaks_at_the_start_ends_the_server(tmp_path):
 
 
 def test_an_idle_server_sleeps_and_a_polling_one_does_not(start):
-    def switches(rank):
-        return rank.num_ctx_switches().voluntary
-
     def cpu_s(rank):
         return sum(rank.cpu_times()[:2])
 
     asleep, polling = start("original", 2), start("original", 2, "--poll-on-idle")
     assert polling.info()["mmload"]["idle_policy"] == "poll"
     before = [cpu_s(rank) for rank in asleep.ranks]
-    while min(cpu_s(rank) for rank in polling.ranks) < 1.0:  # a condition that only burning CPU fulfils
+    while min(cpu_s(rank) for rank in polling.ranks) < 0.3:  # a condition that only burning CPU fulfils
         pass
     assert max(cpu_s(rank) - start_s for rank, start_s in zip(asleep.ranks, before, strict=True)) <= 0.02
     assert polling.answer(picture()) == asleep.answer(picture())

@@ -1,0 +1,217 @@
+"""Which phase a stack belongs to, and the shares."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmload.analyse.phases import phase_shares, share, split_by_phase
+from mmload.errors import ConfigError
+from mmload.plan.config import convert, names
+from mmload.plan.phases import IDLE_PHASES, PHASES, PhaseRule, PhaseRules, rules_for
+
+LOOP = "run_scheduler_process (sglang/srt/managers/scheduler.py:2679);Scheduler.event_loop_normal (sglang/srt/managers/scheduler.py:970)"
+RECEIVE = f"{LOOP};Scheduler.recv_requests (sglang/srt/managers/scheduler.py:1156)"
+BROADCAST = "_exception_logger.<locals>.wrapper (torch/distributed/c10d_logger.py:83);broadcast (torch/distributed/distributed_c10d.py:3151)"
+HANDLE = f"{LOOP};Scheduler.process_input_requests (sglang/srt/managers/scheduler.py:1184);Scheduler.handle_generate_request (sglang/srt/managers/scheduler.py:1354)"
+COMMIT = f"{HANDLE};Scheduler._process_and_broadcast_mm_inputs (sglang/srt/managers/scheduler.py:1249)"
+FROM_DICT = f"{HANDLE};MultimodalInputs.from_dict (sglang/srt/managers/schedule_batch.py:332)"
+NEXT = f"{LOOP};Scheduler.get_next_batch_to_run (sglang/srt/managers/scheduler.py:1675)"
+SELF_CHECK = f"{LOOP};SchedulerRuntimeCheckerMixin.self_check_during_idle (sglang/srt/managers/scheduler_runtime_checker_mixin.py:300)"
+PYOBJ = "broadcast_pyobj (sglang/srt/utils/common.py:{})"
+RECV = "Socket.recv_pyobj (zmq/sugar/socket.py:{})"
+SEND = "Socket.send_pyobj (zmq/sugar/socket.py:1002)"
+
+# As they stand in SGLang 0.5.6 and pyzmq 27.
+SOURCE = {
+    "sglang/srt/managers/scheduler.py:1156": "recv_reqs = broadcast_pyobj(",
+    "sglang/srt/managers/scheduler.py:1174": "for recv_req in recv_reqs:",
+    "sglang/srt/utils/common.py:1285": "dist.broadcast(tensor_size, src=src, group=dist_group)",
+    "sglang/srt/utils/common.py:1287": "serialized_data = pickle.dumps(data)",
+    "sglang/srt/utils/common.py:1296": "dist.broadcast(tensor_data, src=src, group=dist_group)",
+    "sglang/srt/utils/common.py:1300": "dist.broadcast(tensor_size, src=src, group=dist_group)",
+    "sglang/srt/utils/common.py:1309": "serialized_data = bytes(tensor_data.cpu().numpy())",
+    "sglang/srt/utils/common.py:1310": "data = pickle.loads(serialized_data)",
+    "zmq/sugar/socket.py:1002": "msg = pickle.dumps(obj, protocol)",
+    "zmq/sugar/socket.py:1033": "msg = self.recv(flags)",
+    "zmq/sugar/socket.py:1034": "return self._deserialize(msg, pickle.loads)",
+}
+
+
+def phase_of(stack, rules, source):
+    ((phase, _),) = split_by_phase({stack: 1}, rules, source).items()
+    return phase
+
+
+def rules(*rows):
+    return PhaseRules(rules=tuple(PhaseRule(**row) for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("phase", "stack"),
+    [
+        ("idle-poll", f"{RECEIVE};{RECV.format(1033)}"),
+        ("idle-poll", f"{RECEIVE};{RECV.format(1033)};Again.__init__ (zmq/error.py:130)"),
+        ("idle-poll", f"{RECEIVE};{PYOBJ.format(1285)};{BROADCAST}"),
+        ("idle-poll", f"{RECEIVE};{PYOBJ.format(1300)};{BROADCAST}"),
+        ("idle-poll", f"{SELF_CHECK};_check_radix_cache_memory (sglang/srt/managers/scheduler_runtime_checker_mixin.py:128)"),
+        ("idle-poll", f"{SELF_CHECK};RadixCache.evictable_size (sglang/srt/mem_cache/radix_cache.py:604)"),
+        ("idle-poll", f"{LOOP};Scheduler.process_input_requests (sglang/srt/managers/scheduler.py:1174)"),
+        ("idle-poll", f"{LOOP};EnvField.get (sglang/srt/environ.py:24);getenv (<frozen os>:777)"),
+        ("idle-poll", LOOP),
+        ("pickle", f"{RECEIVE};{RECV.format(1034)};Socket._deserialize (zmq/sugar/socket.py:840)"),
+        ("pickle", f"{RECEIVE};{PYOBJ.format(1287)}"),
+        ("pickle", f"{RECEIVE};{PYOBJ.format(1310)};_load_from_bytes (torch/storage.py:535)"),
+        ("broadcast", f"{RECEIVE};{PYOBJ.format(1296)};{BROADCAST}"),
+        ("broadcast", f"{RECEIVE};{PYOBJ.format(1309)}"),
+        ("broadcast", RECEIVE),
+        ("broadcast", f"{COMMIT};broadcast_object_list (torch/distributed/distributed_c10d.py:4045);{BROADCAST}"),
+        ("pickle", f"{COMMIT};broadcast_object_list (torch/distributed/distributed_c10d.py:4010);_object_to_tensor (torch/distributed/distributed_c10d.py:3000)"),
+        ("materialise", FROM_DICT),
+        ("hash", f"{FROM_DICT};MultimodalDataItem.set_pad_value (sglang/srt/managers/schedule_batch.py:255);data_hash (sglang/srt/managers/mm_utils.py:796)"),
+        ("schedule", HANDLE),
+        ("schedule", f"{NEXT};RadixCache.evictable_size (sglang/srt/mem_cache/radix_cache.py:604)"),
+        ("forward", f"{LOOP};Scheduler.run_batch (sglang/srt/managers/scheduler.py:2000);all_reduce (torch/distributed/distributed_c10d.py:3245)"),
+        ("reply", f"{LOOP};Scheduler.process_batch_result (sglang/srt/managers/scheduler.py:2100);{SEND}"),
+        ("pickle", f"TokenizerManager._send_one_request (sglang/srt/managers/tokenizer_manager.py:1009);{SEND}"),
+        ("device-wait", f"{LOOP};Scheduler.process_batch_result (sglang/srt/managers/scheduler.py:2112);Event.synchronize (torch/cuda/streams.py:231)"),
+        ("other", "<module> (<string>:1)"),
+    ],
+)  # fmt: skip
+def test_stacks_seen_in_sglang_have_their_phase(phase, stack):
+    assert phase_of(stack, rules_for("sglang"), SOURCE) == phase
+
+
+def test_without_source_lines_a_broadcast_that_may_be_work_is_work():
+    assert phase_of(f"{RECEIVE};{PYOBJ.format(1285)};{BROADCAST}", rules_for("sglang"), {}) == "broadcast"
+
+
+RANK = "Scheduler.{} (mmload/standin/rank.py:1)"
+EVENT_LOOP = RANK.format("event_loop")
+
+
+@pytest.mark.parametrize(
+    ("phase", "functions"),
+    [
+        ("idle-poll", "recv_requests wait_for_work"),
+        ("idle-poll", "recv_requests wait_for_work broadcast_size broadcast"),
+        ("device-wait", "run_batch wait_for_device"),
+        ("receive", "recv_requests read_inbox"),
+        ("pickle", "recv_requests read_inbox unpickle_object"),
+        ("broadcast", "recv_requests broadcast_pyobj send_object broadcast _send"),
+        ("pickle", "recv_requests broadcast_pyobj send_object pickle_object"),
+        ("materialise", "process_input_requests handle_generate_request materialise build from_dict"),
+        ("hash", "process_input_requests handle_generate_request materialise from_dict set_pad_value hash_feature"),
+        ("broadcast", "process_input_requests handle_generate_request materialise broadcast_object broadcast_size"),
+        ("schedule", "process_input_requests handle_generate_request add"),
+        ("schedule", "get_next_batch_to_run next_batch"),
+        ("forward", "run_batch gather_digests gather"),
+        ("reply", "process_batch_result _reply"),
+        ("schedule", ""),
+    ],
+)
+def test_the_functions_of_the_stand_in_have_their_phase(phase, functions):
+    stack = ";".join([EVENT_LOOP, *(RANK.format(function) for function in functions.split())])
+    assert phase_of(stack, rules_for("standin"), {}) == phase
+
+
+def test_the_innermost_frame_that_a_rule_matches_decides():
+    table = rules({"phase": "forward", "functions": "outer"}, {"phase": "hash", "functions": "inner"})
+    assert phase_of("outer (a.py:1);inner (a.py:2);unknown (a.py:3)", table, {}) == "hash"
+
+
+def test_of_rules_on_the_same_frame_the_first_decides():
+    table = rules({"phase": "hash", "functions": "f"}, {"phase": "reply", "functions": ".*"})
+    assert phase_of("f (a.py:1)", table, {}) == "hash"
+    assert phase_of("g (a.py:1)", table, {}) == "reply"
+
+
+@pytest.mark.parametrize(
+    ("condition", "matching", "other"),
+    [
+        ({"functions": "f"}, "A.<locals>.f (a.py:1)", "ff (a.py:1)"),
+        ({"functions": "f", "file": "zmq"}, "f (x/zmq/a.py:1)", "f (a.py:1)"),
+        ({"functions": "f", "line": r"pickle\."}, "f (a.py:2)", "f (a.py:1)"),
+        ({"functions": "f", "line": "."}, "f (a.py:1)", "f (a.py:99)"),
+        ({"functions": "f", "under": "g"}, "C.g (a.py:1);h (a.py:1);f (a.py:1)", "f (a.py:1);g (a.py:1)"),
+        ({"functions": "f", "leaf": True}, "f (a.py:1)", "f (a.py:1);g (a.py:1)"),
+    ],
+)
+def test_every_condition_of_a_rule_must_hold(condition, matching, other):
+    source = {"a.py:1": "x = 1", "a.py:2": "pickle.dumps(x)"}
+    table = rules({"phase": "hash", **condition})
+    assert phase_of(matching, table, source) == "hash"
+    assert phase_of(other, table, source) == "other"
+
+
+FUNCTIONS = ["recv_requests", "broadcast_pyobj", "from_dict", "hash_feature", "run_batch", "wait_for_work", "unknown"]
+stacks = st.dictionaries(
+    st.lists(st.sampled_from(FUNCTIONS), min_size=1, max_size=5).map(
+        lambda functions: ";".join(f"{function} (sglang/srt/managers/a.py:1)" for function in functions)
+    ),
+    st.integers(1, 1000),
+)
+
+
+@given(stacks, st.sampled_from(["standin", "sglang"]))
+def test_every_sample_is_in_exactly_one_phase(profile, engine):
+    parts = split_by_phase(profile, rules_for(engine), {})
+    assert {stack: count for part in parts.values() for stack, count in part.items()} == profile
+    assert sum(len(part) for part in parts.values()) == len(profile)
+    assert set(parts) <= set(PHASES)
+
+
+@given(stacks)
+def test_shares_add_up_and_work_is_what_is_not_idle(profile):
+    result = phase_shares(profile, rules_for("standin"), {})
+    assert result.samples == sum(profile.values())
+    if not profile:
+        assert (result.shares, result.work) == ({}, None)
+        return
+    values = {phase: each.value for phase, each in result.shares.items()}
+    assert sum(values.values()) == pytest.approx(1)
+    assert result.work.value == pytest.approx(1 - sum(values.get(phase, 0) for phase in IDLE_PHASES))
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_an_interval_holds_its_share_and_narrows_with_samples(count, samples):
+    count = min(count, samples)
+    small, large = share(count, samples), share(100 * count, 100 * samples)
+    assert 0 <= small.low <= small.value <= small.high <= 1
+    assert large.high - large.low <= small.high - small.low + 1e-9
+
+
+def test_no_number_of_samples_makes_the_interval_narrower_than_the_systematic_term():
+    certain = share(500_000_000, 1_000_000_000)
+    assert certain.high - certain.low == pytest.approx(0.04, rel=0.01)
+
+
+def test_2300_samples_tell_a_share_of_60_percent_to_2_points_besides_the_systematic_term():
+    figure = share(1380, 2300)
+    assert figure.high - figure.value - 0.02 == pytest.approx(0.02, abs=0.0005)
+
+
+@pytest.mark.parametrize("name", names("phases"))
+def test_every_shipped_rules_file_loads_and_uses_known_phases(name):
+    assert rules_for(name).rules
+
+
+def test_an_engine_without_rules_of_its_own_has_those_of_sglang():
+    assert rules_for("sglang-cpu") == rules_for("sglang")
+    assert rules_for("standin") != rules_for("sglang")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"phase": "hash", "functions": "("}, "regular expression"),
+        ({"phase": "hash", "functions": "f", "line": "["}, "regular expression"),
+        ({"phase": "hashing", "functions": "f"}, "hashing"),
+        ({"phase": "hash"}, "functions"),
+        ({"phase": "hash", "functions": "f", "function": "g"}, "function"),
+    ],
+)
+def test_a_wrong_rule_is_an_error_that_names_the_file_and_the_key(row, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        convert({"rules": [row]}, PhaseRules, "phases/mine.toml")
+    assert str(caught.value).startswith("phases/mine.toml: ")
+    assert "rules" in str(caught.value)
