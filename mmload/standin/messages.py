@@ -6,8 +6,8 @@ Up, ranks -> front end over ZMQ: msgpack, one message for all tokens of a step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -58,14 +58,13 @@ class Shutdown:
 Message = GenerateRequest | AbortRequest | Greeting | FlushCache | Shutdown
 
 
-@dataclass(slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A request that the processor is done with: what the front end keeps of it, and the pickle for the ranks."""
 
     rid: str
     prompt_tokens: int
     max_new_tokens: int
-    payload: bytes = field(repr=False)
+    payload: bytes
 
 
 class Announce(msgspec.Struct, frozen=True, tag=True):

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -56,87 +55,81 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(options: Options, config: StandinConfig) -> int:
     """Serve until stopped; returns the exit code. Raises UsageError (variant), ServerError (port, lost rank)."""
-    variants = [options.rank_variants.get(rank, options.variant) for rank in range(options.tp)]
-    for variant in {options.variant, *variants}:
+    for variant in {options.variant, *options.rank_variants.values()}:
         strategy_class(variant)
     listener = _listen(options.host, options.port)
-    folder = Path(tempfile.mkdtemp(prefix="mmload-standin-"))
-    try:
-        if len(os.fsencode(folder)) > _LONGEST_FOLDER:
-            raise ServerError(f"the path {folder} is too long for a unix socket", "set TMPDIR to a shorter one")
-        ranks = Ranks(variants, folder, config.device, options.poll_on_idle)
-        table = CounterTable.create(ranks.counters_path, ["tokenizer", *map(process_name, range(options.tp))])
-        ranks.start()
-        return asyncio.run(_Server(options, config, ranks, table, folder).serve(listener))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return asyncio.run(_Server(options, config).serve(listener))
 
 
 class _Server:
-    def __init__(
-        self, options: Options, config: StandinConfig, ranks: Ranks, table: CounterTable, folder: Path
-    ) -> None:
+    def __init__(self, options: Options, config: StandinConfig) -> None:
         self._options = options
         self._config = config
-        self._ranks = ranks
-        self._table = table
-        self._folder = folder
         self._stop = asyncio.Event()
 
     async def serve(self, listener: socket.socket) -> int:
-        options, config, ranks = self._options, self._config, self._ranks
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):  # before there is anything that a stop could leave behind
+            loop.add_signal_handler(number, self._stop.set)
+        with tempfile.TemporaryDirectory(prefix="mmload-standin-") as folder:
+            if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+                raise ServerError(f"the path {folder} is too long for a unix socket", "set TMPDIR to a shorter one")
+            return await self._serve(listener, Path(folder))
+
+    async def _serve(self, listener: socket.socket, folder: Path) -> int:
+        options, config = self._options, self._config
+        variants = [options.rank_variants.get(rank, options.variant) for rank in range(options.tp)]
+        ranks = Ranks(variants, folder, config.device, options.poll_on_idle)
+        table = CounterTable.create(ranks.counters_path, ["tokenizer", *map(process_name, range(options.tp))])
+        ranks.start()
         metrics = Metrics(config.model, config.device.max_total_tokens)
         manager = Manager(ranks.requests_address, ranks.replies_address, options.tp, metrics)
-        strategy = strategy_class(options.variant)(TokenizerHost(self._table.counters("tokenizer")))
+        strategy = strategy_class(options.variant)(TokenizerHost(table.counters("tokenizer")))
         processor = Processor(config, strategy, options.text_only)
         port = listener.getsockname()[1]
-        frontend = Frontend(manager, processor, self._table, config, _description(options, config, port))
+        frontend = Frontend(manager, processor, table, config, _description(options, config, port))
         runner = web.AppRunner(frontend.application(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
         site = web.SockSite(runner, listener, backlog=1024)
         await site.start()
         print(f"stand-in server on http://{options.host}:{port}", flush=True)
-        announcing = asyncio.create_task(self._announce(manager))
-        self._watch(manager)
+        announcing = asyncio.create_task(self._announce(manager, folder))
         try:
-            return await self._live(manager, site)
+            return await self._live(manager, ranks, site)
         finally:
             announcing.cancel()
-            ranks.unwatch()
             manager.close()
             frontend.close()
             await runner.cleanup()
             ranks.stop(_RANK_GRACE_S)
             strategy.close()
 
-    def _watch(self, manager: Manager) -> None:
+    async def _announce(self, manager: Manager, folder: Path) -> None:
+        """Once all ranks are up nothing of the server needs to lie in the file system any more."""
+        await manager.ready.wait()
+        for path in folder.iterdir():
+            path.unlink()
+        print(f"ready: variant {self._options.variant}, tp {self._options.tp}", flush=True)
+
+    async def _live(self, manager: Manager, ranks: Ranks, site: web.BaseSite) -> int:
+        """Until the stop; requests in flight are waited for, unless a second stop or the end of a rank comes first."""
+
         def lost(sentence: str) -> None:
-            print(f"mmload stand-in: {sentence}", file=sys.stderr, flush=True)
             manager.fail(sentence)
             self._stop.set()
 
-        self._ranks.watch(lost)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-
-    async def _announce(self, manager: Manager) -> None:
-        """Once all ranks are up nothing of the server needs to lie in the file system any more."""
-        await manager.ready.wait()
-        shutil.rmtree(self._folder)
-        print(f"ready: variant {self._options.variant}, tp {self._options.tp}", flush=True)
-
-    async def _live(self, manager: Manager, site: web.BaseSite) -> int:
+        ranks.watch(lost)
         await self._stop.wait()
         if manager.failure is None:
             await site.stop()
             self._stop.clear()
             draining = asyncio.create_task(manager.drain(self._config.drain_s))
-            hurry = asyncio.create_task(self._stop.wait())
-            await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+            interrupted = asyncio.create_task(self._stop.wait())
+            await asyncio.wait({draining, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        ranks.unwatch()
         if manager.failure is not None:
             await asyncio.sleep(_FAILED_LINGER_S)
-            self._ranks.kill()
+            ranks.kill()
             raise ServerDied(manager.failure)
         manager.fail("The server was stopped.")
         return EXIT_OK
