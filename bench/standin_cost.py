@@ -89,9 +89,11 @@ async def measure(url: str, root: psutil.Process, arguments: argparse.Namespace)
     print(f"{arguments.variant}, TP {arguments.tp}, {arguments.rate:g} req/s, {count} requests, {len(made[0])} bytes")
     p = np.percentile(results, [50, 90, 99]) * 1e3
     g = np.percentile(gaps, [50, 99]) * 1e3
-    print(f"response p50 {p[0]:.0f}, p90 {p[1]:.0f}, p99 {p[2]:.0f} ms; gap between tokens p50 {g[0]:.1f}, p99 {g[1]:.1f}")
+    print(f"response p50 {p[0]:.0f}, p90 {p[1]:.0f}, p99 {p[2]:.0f} ms")
+    print(f"gap between tokens p50 {g[0]:.1f}, p99 {g[1]:.1f} ms")
     spent = {name: (cpu_after[name] - cpu_before[name]) * 1e3 / count for name in processes}
-    print("CPU ms a request:", ", ".join(f"{name} {ms:.2f}" for name, ms in spent.items()), f"= {sum(spent.values()):.2f}")
+    parts = ", ".join(f"{name} {ms:.2f}" for name, ms in spent.items())
+    print(f"CPU ms a request: {parts}; together {sum(spent.values()):.2f}")
     for name in processes:
         stages = {
             stage: (metrics_after[key] - metrics_before[key]) * 1e3 / count

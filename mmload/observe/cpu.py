@@ -20,7 +20,7 @@ from mmload.errors import MmloadError
 from mmload.model.records import HostSample, ProcessSample
 from mmload.store.append import LineWriter
 
-_USS_INTERVAL_NS = 30_000_000_000  # 2 to 6 ms each, under the process's memory-map lock
+_USS_INTERVAL_NS = 30_000_000_000  # 2 to 11 ms each, under the lock of the process's memory map
 _HOST_INTERVAL_NS = 1_000_000_000  # also that of flushing, so what a kill may lose
 _LATEST_WINDOW_NS = 1_000_000_000
 _CORES = os.cpu_count() or 1

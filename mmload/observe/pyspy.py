@@ -105,10 +105,13 @@ class Recording:
 
 
 def start_dump(pid: int, file: Path) -> subprocess.Popen[bytes]:
-    """py-spy's view of all threads of a process into a file, stopping it for a moment. Raises OSError."""
+    """py-spy's view of all threads of a process into a file. Raises OSError.
+
+    Nonblocking: what hangs does not move meanwhile, and a process that is stopped already can't be stopped again.
+    """
     with file.open("wb") as output:
         return subprocess.Popen(
-            tethered([py_spy_path(), "dump", "--pid", str(pid)]),
+            tethered([py_spy_path(), "dump", "--nonblocking", "--pid", str(pid)]),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -79,6 +79,8 @@ class Crew:
     def _look_around(self) -> list[RequestRecord]:
         self._looked_s = time.monotonic()
         self._interrupted.check()
+        if self.scraper is not None:
+            self.ledger.warn(*self.scraper.warnings)
         for observer in (self.sampler, self.scraper):
             if observer is not None and observer.failed is not None:
                 raise observer.failed
@@ -121,7 +123,7 @@ class Crew:
             self._watch.look(in_flight, self.tracker.last_done_ns)
         except ServerHung:
             assert self.target is not None
-            dump_all(self.target.processes, self.layout.dumps)
+            self.ledger.warn(*dump_all(self.target.processes, self.layout.dumps))
             raise
 
     def _look_at_workers(self) -> None:

@@ -16,7 +16,6 @@ import errno
 import os
 import signal
 import socket
-import sys
 import tempfile
 from pathlib import Path
 
@@ -71,15 +70,16 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):  # before there is anything that a stop could leave behind
             loop.add_signal_handler(number, self._stop.set)
-        with tempfile.TemporaryDirectory(prefix="mmload-standin-") as folder:
-            if len(os.fsencode(folder)) > _LONGEST_FOLDER:
-                raise ServerError(f"the path {folder} is too long for a unix socket", "set TMPDIR to a shorter one")
-            return await self._serve(listener, Path(folder))
+        folder = tempfile.TemporaryDirectory(prefix="mmload-standin-")
+        with folder:
+            if len(os.fsencode(folder.name)) > _LONGEST_FOLDER:
+                raise ServerError(f"the path {folder.name} is too long for a socket", "set TMPDIR to a shorter one")
+            return await self._serve(listener, folder)
 
-    async def _serve(self, listener: socket.socket, folder: Path) -> int:
+    async def _serve(self, listener: socket.socket, folder: tempfile.TemporaryDirectory[str]) -> int:
         options, config = self._options, self._config
         variants = [options.rank_variants.get(rank, options.variant) for rank in range(options.tp)]
-        ranks = Ranks(variants, folder, config.device, options.poll_on_idle)
+        ranks = Ranks(variants, Path(folder.name), config.device, options.poll_on_idle)
         table = CounterTable.create(ranks.counters_path, ["tokenizer", *map(process_name, range(options.tp))])
         ranks.start()
         metrics = Metrics(config.model, config.device.max_total_tokens)
@@ -104,11 +104,10 @@ class _Server:
             ranks.stop(_RANK_GRACE_S)
             strategy.close()
 
-    async def _announce(self, manager: Manager, folder: Path) -> None:
+    async def _announce(self, manager: Manager, folder: tempfile.TemporaryDirectory[str]) -> None:
         """Once all ranks are up nothing of the server needs to lie in the file system any more."""
         await manager.ready.wait()
-        for path in folder.iterdir():
-            path.unlink()
+        folder.cleanup()
         print(f"ready: variant {self._options.variant}, tp {self._options.tp}", flush=True)
 
     async def _live(self, manager: Manager, ranks: Ranks, site: web.BaseSite) -> int:

@@ -8,7 +8,7 @@ from mmload.plan.config import find
 def fast_device(tmp_path_factory):
     """An engine file with a device that takes hardly any time."""
     text = find("engines", "standin").read_text()
-    for name, slow in (("prefill_ms", 4.0), ("decode_ms", 6.0), ("prefill_ms_per_1000_tokens", 8.0)):
+    for name, slow in (("prefill_ms", 3.0), ("decode_ms", 5.0), ("prefill_ms_per_1000_tokens", 8.0)):
         assert f"{name} = {slow}" in text
         text = text.replace(f"{name} = {slow}", f"{name} = 0.5")
     path = tmp_path_factory.mktemp("engines") / "fast.toml"

@@ -178,3 +178,15 @@ def test_an_idle_server_sleeps_and_a_polling_one_does_not(start):
         pass
     assert max(cpu_s(rank) - start_s for rank, start_s in zip(asleep.ranks, before, strict=True)) <= 0.02
     assert polling.answer(picture()) == asleep.answer(picture())
+
+
+def test_a_stop_before_it_is_ready_leaves_nothing_either(temporary):
+    words = command(0, 2, "original")
+    starting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert starting.stdout.readline().startswith("stand-in server on")
+    ranks = psutil.Process(starting.pid).children()
+    starting.terminate()
+    _, errors = starting.communicate(timeout=PATIENCE_S)
+    assert (starting.returncode, errors) == (0, "")
+    assert not psutil.wait_procs(ranks, PATIENCE_S)[1]
+    assert list(temporary.iterdir()) == []
