@@ -167,7 +167,9 @@ def main() -> None:
         row(title, trials, {f"{s}": _rate_trial(s, slow) for s in (20, 40, 120, 600)})
     print("\nCPU saved at 70 %; seconds")
     for spread in (0.1, 0.5):
-        row(f"a second's cost varies by {spread:.0%}", trials, {f"{s}": _saving_trial(s, spread) for s in (20, 40, 120)})
+        row(
+            f"a second's cost varies by {spread:.0%}", trials, {f"{s}": _saving_trial(s, spread) for s in (20, 40, 120)}
+        )
     print("\nP99 ratio at 1.05; requests")
     for name in ("independent", "bursts of 5", "bursts of 20", "AR(1) 0.9"):
         sizes = {f"{n:,}": _slowdown_trial(shapes(0.03)[name], n) for n in (4_000, 12_000, 60_000)}

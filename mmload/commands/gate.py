@@ -90,15 +90,15 @@ def _show(verdict: Verdict, console: Console, *, as_json: bool) -> int:
 
 def _report(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
     """Write what was asked for; a GitHub job gets the table on its summary page too."""
-    from mmload.show.junit import render_junit  # noqa: PLC0415
-    from mmload.show.markdown import render_markdown  # noqa: PLC0415
+    from mmload.show.junit import to_junit  # noqa: PLC0415
+    from mmload.show.markdown import to_markdown  # noqa: PLC0415
 
     if junit is not None:
-        _write(junit, render_junit(verdict))
+        _write(junit, to_junit(verdict))
     if markdown is not None:
-        _write(markdown, render_markdown(verdict))
+        _write(markdown, to_markdown(verdict))
         if page := os.environ.get("GITHUB_STEP_SUMMARY"):
-            _write(Path(page), render_markdown(verdict), mode="a")
+            _write(Path(page), to_markdown(verdict), mode="a")
 
 
 def _write(file: Path, text: str, mode: str = "w") -> None:

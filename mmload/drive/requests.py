@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from mmload.drive.exchange import Due
@@ -21,7 +21,8 @@ class Requests:
         self._job = job
         self._pool = PoolReader(Path(job.pool))
         self._schedules = {segment: Schedule.load(Path(path)) for segment, path in job.schedules.items()}
-        self._closed_items: Iterator[int] | None = None
+        items = closed_loop_items(job.plan, job.worker, job.workers)
+        self._closed_items = chain([next(items)], items)  # the first draw costs milliseconds: not inside a request
         self._closed_numbers = count()
 
     def schedule(self, segment: str) -> ScheduleShare:
@@ -34,13 +35,10 @@ class Requests:
 
     def closed(self, segment: str) -> Callable[[RequestPhase, int], Due]:
         """next_due(phase, due_ns): this worker's next item, going on from segment to segment."""
-        if self._closed_items is None:
-            self._closed_items = closed_loop_items(self._job.plan, self._job.worker, self._job.workers)
-        items = self._closed_items
 
         def next_due(phase: RequestPhase, due_ns: int) -> Due:
             number = next(self._closed_numbers)
-            return self.due(f"{segment[0]}{self._job.worker}.{number}", phase, due_ns, self._pool.slot(next(items)))
+            return self.due(f"{segment[0]}{self._job.worker}.{number}", phase, due_ns, self._pool.slot(next(self._closed_items)))
 
         return next_due
 

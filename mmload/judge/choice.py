@@ -30,8 +30,9 @@ def choose_runs(
     gate: Gate,
     candidate: str | None = None,
     baselines: Mapping[str, Run] | None = None,
+    also: Sequence[Run] = (),
 ) -> Choice:
-    """Choose from `runs`, the newest first.
+    """Choose from `runs`, the newest first. also: more runs that a baseline, but not the candidate, may be taken from.
 
     candidate: the variant to judge; without it the newest run whose variant is none of the gate's baselines (or
     the only run there is). baselines: runs given by the user, by variant; for the others the newest valid run that is
@@ -40,7 +41,7 @@ def choose_runs(
     """
     given = dict(baselines or {})
     judged = _candidate(runs, gate.baselines, candidate)
-    others = [run for run in runs if run.run_id != judged.run_id]
+    others = [run for run in (*runs, *also) if run.run_id != judged.run_id]
     chosen, absent = {}, {}
     for variant in gate.baselines:
         found = _given(variant, given[variant], judged) if variant in given else _newest(variant, others, judged)

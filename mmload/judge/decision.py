@@ -30,7 +30,8 @@ def more_evidence(criterion: Criterion, figure: Figure, requests: int, length_s:
     factor = _deciding_factor(criterion, figure)
     if factor is None:
         return f"too near the limit: {_MOST:,.0f} times as much evidence would not decide it at the present figures"
-    return f"{math.ceil(requests * (factor - 1)):,} more requests ({length_s * (factor - 1):,.0f} s of the same load)"
+    more, profile = factor - 1, ", and a profile longer in proportion" if figure.profiled else ""
+    return f"{math.ceil(requests * more):,} more requests ({length_s * more:,.0f} s of the same load{profile})"
 
 
 def _deciding_factor(criterion: Criterion, figure: Figure) -> float | None:

@@ -24,7 +24,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     bounds it. n: how many observations it rests on. evidence: the file, and how the bounds were computed.
 
     project: the bounds as they would be with so many times as much evidence of the same kind; None where more of it
-    changes nothing. obstacle: why no figure is possible. skipped: why it is not judged.
+    changes nothing. profiled: that evidence includes the profile window's. obstacle: why no figure is possible.
+    skipped: why it is not judged.
     """
 
     value: float | None
@@ -33,6 +34,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     n: int = 0
     evidence: str
     project: Project | None = None
+    profiled: bool = False
     obstacle: str | None = None
     skipped: str | None = None
 
@@ -45,3 +47,13 @@ def bounded(interval: Interval, n: int, evidence: str, project: Project | None =
     """A figure from its interval."""
     value = interval.value if math.isfinite(interval.value) else None
     return Figure(value=value, low=interval.low, high=interval.high, n=n, evidence=evidence, project=project)
+
+
+def shrunk(interval: Interval, factor: float) -> Interval:
+    """The interval as it would be with `factor` times as much evidence: errors fall with the square root."""
+    shrink = 1 / math.sqrt(factor)
+    return Interval(
+        interval.value,
+        interval.value - (interval.value - interval.low) * shrink,
+        interval.value + (interval.high - interval.value) * shrink,
+    )

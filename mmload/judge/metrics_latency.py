@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from mmload.analyse.cpu import Interval
 from mmload.analyse.latency import Values, nearest_rank
 from mmload.analyse.load import achieved_rps, answers_per_block
 from mmload.judge.evidence import Evidence
-from mmload.judge.figures import Figure, Terms, bounded, no_figure
+from mmload.judge.figures import Figure, Terms, bounded, no_figure, shrunk
 from mmload.judge.statistics import Tail, proportion_bounds
 from mmload.model.records import RequestRecord
 
@@ -39,7 +39,7 @@ def percentile_of(
         effect = tail.bursts(beyond).design_effect(terms.design_effect)
         evidence = (
             f"{_FILE}: exact binomial, design effect {effect:.3g}: {beyond:,} beyond the percentile in "
-            f"{tail.bursts(beyond).runs:,} bursts, and an unseen one of {terms.design_effect:g} declared"
+            f"{tail.bursts(beyond).runs:,} bursts, and two unseen (declared: {terms.design_effect:g})"
         )
         return bounded(bounds(1.0), tail.n, evidence, bounds)
 
@@ -56,7 +56,9 @@ def error_rate(run: Evidence, terms: Terms) -> Figure:
         found = proportion_bounds(failed, terms.confidence, terms.design_effect, factor)
         return Interval(value, found.low, found.high)
 
-    evidence = f"{_FILE}: Clopper-Pearson, {int(failed.sum()):,} errors, declared design effect {terms.design_effect:g}"
+    evidence = (
+        f"{_FILE}: Clopper-Pearson, {int(failed.sum()):,} errors, design effect declared as {terms.design_effect:g}"
+    )
     return bounded(bounds(1.0), len(failed), evidence, bounds)
 
 
@@ -67,9 +69,6 @@ def qps(run: Evidence, terms: Terms) -> Figure:
     if found is None:
         return no_figure(f"the measure window is shorter than {FEWEST_BLOCKS} blocks of a second", _FILE)
 
-    def bounds(factor: float) -> Interval:
-        return Interval(
-            value, value - (value - found[0]) / math.sqrt(factor), value + (found[1] - value) / math.sqrt(factor)
-        )
-
-    return bounded(bounds(1.0), len(blocks), f"{_FILE}: means of {len(blocks)} blocks, Student t", bounds)
+    interval = Interval(value, *found)
+    evidence = f"{_FILE}: means of {len(blocks)} blocks, Student t"
+    return bounded(interval, len(blocks), evidence, partial(shrunk, interval))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 import numpy as np
 
 from mmload.analyse.cpu import Interval
 from mmload.analyse.handoff import BUILD_STAGES, HANDOFF_STAGES, HandoffCounters, block_growth
 from mmload.analyse.load import answers_per_block
 from mmload.judge.evidence import Evidence
-from mmload.judge.figures import Figure, Terms, bounded, no_figure
+from mmload.judge.figures import Figure, Terms, bounded, no_figure, shrunk
 from mmload.judge.metrics_server import busiest_work
 from mmload.judge.ratios import RatioSample, Values, ratio_of_intervals, ratio_of_percentiles, ratio_of_rates
 from mmload.model.records import RequestRecord
@@ -31,23 +32,25 @@ def response_ratio(percent: int) -> Callable[[Evidence, Evidence, Terms], Figure
     def figure(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
         sides = candidate.response_blocks, baseline.response_blocks
         ratio = ratio_of_percentiles(*sides, percent / 100, np.random.default_rng(_SEED))
-        obstacle = (
-            f"fewer than 20 requests beyond the p{percent} of either run, or requests beyond it that got no answer"
-        )
+        obstacle = f"too few requests beyond the p{percent} of one of the runs, or some of them got no answer"
         return _ratio(ratio, terms, candidate, "requests.jsonl", obstacle)
 
     return figure
 
 
 def cpu_work_ratio(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
-    works = [busiest_work(run, terms.confidence) for run in (candidate, baseline)]
+    ours, theirs = (busiest_work(run, terms.confidence) for run in (candidate, baseline))
     file = "processes.jsonl and stacks/"
-    if works[0] is None or works[1] is None:
+    if ours is None or theirs is None:
         return no_figure("the work of a rank is unknown in one of the runs (no stacks, or too few samples)", file)
-    ratio = ratio_of_intervals(works[0], works[1])
-    if ratio is None:
+    if ours.value <= 0 or theirs.value <= 0:
         return no_figure("no work was seen in one of the runs", file)
-    return bounded(ratio, len(candidate.work), f"{file}: busiest ranks, bounds in quadrature; {_ONE_PAIR}")
+
+    def bounds(factor: float) -> Interval:
+        return ratio_of_intervals(shrunk(ours, factor), shrunk(theirs, factor))
+
+    evidence = f"{file}: busiest ranks, bounds in quadrature; {_ONE_PAIR}"
+    return msgspec.structs.replace(bounded(bounds(1.0), len(candidate.work), evidence, bounds), profiled=True)
 
 
 def build_cpu_saved(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
+
+import msgspec
 
 from mmload.analyse.blocks import FEWEST_BLOCKS, block_edges_ns
 from mmload.analyse.cpu import Interval, total_interval, work_interval
 from mmload.analyse.handoff import growth
 from mmload.analyse.leak import rss_growth_mb_per_h as process_growth
 from mmload.judge.evidence import Evidence
-from mmload.judge.figures import Figure, Project, Terms, bounded, no_figure
+from mmload.judge.figures import Figure, Project, Terms, bounded, no_figure, shrunk
 
 _FILE = "processes.jsonl"
 _SERVER_ROLES = ("tokenizer", "scheduler", "detokenizer")
@@ -32,9 +33,8 @@ def cpu_work_pct(run: Evidence, terms: Terms) -> Figure:
         return no_figure(trouble, "stacks/")
     ranks = {name: work_interval(total, run.work[name].work) for name, total in totals.items()}
     stacks = min(run.work[name].samples for name in ranks)
-    return _busiest(
-        ranks, _blocks(run), f"{_FILE} and stacks/: block means times work share of {stacks:,} stacks or more"
-    )
+    evidence = f"{_FILE} and stacks/: block means times work share, from {stacks:,} stacks or more"
+    return msgspec.structs.replace(_busiest(ranks, _blocks(run), evidence), profiled=True)
 
 
 def busiest_work(run: Evidence, confidence: float) -> Interval | None:
@@ -55,7 +55,8 @@ def rss_growth_mb_per_h(run: Evidence, terms: Terms) -> Figure:
     }
     if not growths:
         return no_figure("too few samples of the server's memory", _FILE)
-    return _busiest(growths, len(growths), f"{_FILE}: Theil-Sen over the second half of the window")
+    samples = min(int(series.within(run.window).sum()) for name, series in run.processes.items() if name in growths)
+    return _busiest(growths, samples, f"{_FILE}: Theil-Sen over the second half of the window")
 
 
 def broadcasts_per_batch(run: Evidence, _terms: Terms) -> Figure:
@@ -98,14 +99,14 @@ def _busiest(figures: dict[str, Interval], n: int, evidence: str) -> Figure:
 
 
 def _largest(figures: Iterable[Interval]) -> Project:
-    figures = list(figures)
+    known = list(figures)
 
     def bounds(factor: float) -> Interval:
-        shrink = 1 / math.sqrt(factor)
+        each = [shrunk(figure, factor) for figure in known]
         return Interval(
-            max(figure.value for figure in figures),
-            max(figure.value - (figure.value - figure.low) * shrink for figure in figures),
-            max(figure.value + (figure.high - figure.value) * shrink for figure in figures),
+            max(figure.value for figure in each),
+            max(figure.low for figure in each),
+            max(figure.high for figure in each),
         )
 
     return bounds

@@ -18,10 +18,12 @@ from mmload.analyse.blocks import FEWEST_BLOCKS
 from mmload.analyse.cpu import Interval
 from mmload.analyse.distributions import t_quantile
 from mmload.analyse.latency import nearest_rank
+from mmload.judge.statistics import Tail
 
 Values = NDArray[np.float64]
 RESAMPLES = 1000  # the standard error is then good to 2 %
-_FEWEST_BEYOND = 20  # fewer values beyond a percentile, and resampling does not see how it varies
+_FEWEST_BURSTS = 10  # fewer of them beyond a percentile, and resampling does not see how it varies
+_TAIL = 4  # resamples rarely need more than so many times the values beyond the percentile
 
 
 class RatioSample:
@@ -58,9 +60,9 @@ def ratio_of_percentiles(
     candidate: Sequence[Values], baseline: Sequence[Values], p: float, rng: np.random.Generator
 ) -> RatioSample | None:
     """The p-percentile of the candidate over the baseline's; each side: the values of each of its blocks. None with too
-    few blocks, with fewer than 20 values beyond the percentile, or where a resampled percentile is infinite."""
+    few blocks, with fewer than 10 bursts of values beyond the percentile, or where a resampled one is infinite."""
     sides = (candidate, baseline)
-    if min(map(len, sides)) < FEWEST_BLOCKS or any((1 - p) * sum(map(len, side)) < _FEWEST_BEYOND for side in sides):
+    if min(map(len, sides)) < FEWEST_BLOCKS or any(_bursts_beyond(side, p) < _FEWEST_BURSTS for side in sides):
         return None
     values = [_percentile(np.sort(np.concatenate(side)), p) for side in sides]
     resampled = [_resampled_percentiles(side, p, rng) for side in sides]
@@ -69,15 +71,13 @@ def ratio_of_percentiles(
     return RatioSample(values[0] / values[1], resampled[0] / resampled[1], _freedom(sides))
 
 
-def ratio_of_intervals(candidate: Interval, baseline: Interval) -> Interval | None:
-    """The ratio of two independent figures, its bounds from theirs in quadrature on the logarithmic scale (Zou and
-    Donner 2008). None for a baseline of 0."""
-    if baseline.value <= 0 or candidate.value <= 0:
-        return None
+def ratio_of_intervals(candidate: Interval, baseline: Interval) -> Interval:
+    """The ratio of two independent figures above 0, its bounds from theirs in quadrature on the logarithmic scale (Zou
+    and Donner 2008)."""
     value = candidate.value / baseline.value
     below = math.hypot(_log(candidate.value, candidate.low), _log(baseline.high, baseline.value))
     above = math.hypot(_log(candidate.high, candidate.value), _log(baseline.value, baseline.low))
-    return Interval(value, value * math.exp(-below), value * math.exp(above) if above < math.inf else math.inf)
+    return Interval(value, value * math.exp(-below), value * math.exp(above))
 
 
 def _resamples(blocks: int, rng: np.random.Generator) -> Values:
@@ -87,16 +87,25 @@ def _resamples(blocks: int, rng: np.random.Generator) -> Values:
 
 def _resampled_percentiles(blocks: Sequence[Values], p: float, rng: np.random.Generator) -> Values:
     values = np.concatenate(blocks)
-    order = np.argsort(-values, kind="stable")
-    owner = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])[order]
-    descending = values[order]
-    found = np.empty(RESAMPLES)
     sizes = np.array([len(block) for block in blocks])
+    order = np.argsort(-values, kind="stable")
+    owner, descending = np.repeat(np.arange(len(blocks)), sizes)[order], values[order]
+    tail = owner[: _TAIL * math.ceil((1 - p) * len(values))]
+    found = np.empty(RESAMPLES)
     for i, weights in enumerate(_resamples(len(blocks), rng)):
         total = int(weights @ sizes)
-        beyond = total - nearest_rank(p, total) if total else 0
-        found[i] = descending[np.searchsorted(np.cumsum(weights[owner]), beyond + 0.5)]
+        beyond = total - nearest_rank(p, total) + 0.5
+        counts = np.cumsum(weights[tail])
+        if counts[-1] < beyond:
+            counts = np.cumsum(weights[owner])
+        found[i] = descending[np.searchsorted(counts, beyond)]
     return found
+
+
+def _bursts_beyond(blocks: Sequence[Values], p: float) -> int:
+    values = np.concatenate(blocks)
+    beyond = len(values) - nearest_rank(p, len(values)) if len(values) else 0
+    return Tail(values, 1 - p).bursts(beyond).runs
 
 
 def _percentile(ordered: Values, p: float) -> float:

@@ -20,7 +20,13 @@ def render_verdict(verdict: Verdict) -> Drawn:
     """Every criterion with its figure, bounds, number of observations and word; the verdict of all of them last."""
 
     def view(sheet: Sheet) -> Iterator[Text]:
-        return separated(_judged(verdict, sheet), _criteria(verdict, sheet), _overall(verdict, sheet))
+        shared = _shared_evidence(verdict)
+        return separated(
+            _judged(verdict, sheet),
+            _criteria(verdict, sheet, shared),
+            paragraph(styled((f"evidence of all: {shared}", LABEL)), sheet) if shared else [],
+            _overall(verdict, sheet),
+        )
 
     return Drawn(view)
 
@@ -35,7 +41,13 @@ def _judged(verdict: Verdict, sheet: Sheet) -> Iterator[Text]:
         yield from fact("baselines", baselines, sheet)
 
 
-def _criteria(verdict: Verdict, sheet: Sheet) -> Iterator[Text]:
+def _shared_evidence(verdict: Verdict) -> str:
+    """What all criteria rest on, where that is one thing (the run can't be trusted, the server failed): said once."""
+    said = {criterion.evidence for criterion in verdict.criteria}
+    return said.pop() if len(said) == 1 and len(verdict.criteria) > 1 else ""
+
+
+def _criteria(verdict: Verdict, sheet: Sheet, shared: str) -> Iterator[Text]:
     columns = (
         Column("criterion", right=False, elastic=True),
         Column("vs", rank=1, right=False),
@@ -49,7 +61,7 @@ def _criteria(verdict: Verdict, sheet: Sheet) -> Iterator[Text]:
     yield head
     for criterion, line in zip(verdict.criteria, lines, strict=True):
         yield line
-        for note in _notes(criterion):
+        for note in _notes(criterion, shared):
             yield from paragraph(styled((note, LABEL)), sheet, " " * 4)
 
 
@@ -66,13 +78,13 @@ def _criterion(criterion: CriterionResult) -> list[Text]:
     ]
 
 
-def _notes(criterion: CriterionResult) -> Iterator[str]:
+def _notes(criterion: CriterionResult, shared: str) -> Iterator[str]:
     """What a reader asks after a word that is not PASS: what is needed, and where the figure comes from."""
     if not criterion.required:
         yield "shown only: not required"
     if criterion.needed:
         yield f"needed: {criterion.needed}"
-    if criterion.verdict != "PASS" and criterion.evidence:
+    if criterion.verdict != "PASS" and criterion.evidence and not shared:
         yield f"evidence: {criterion.evidence}"
 
 

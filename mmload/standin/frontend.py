@@ -18,7 +18,8 @@ from mmload.handoff.counters import CounterTable
 from mmload.standin import native, openai
 from mmload.standin.api import Ask, Refused
 from mmload.standin.config import StandinConfig
-from mmload.standin.manager import Answer, Manager
+from mmload.standin.in_flight import Answer
+from mmload.standin.manager import Manager
 from mmload.standin.messages import Prepared
 from mmload.standin.processor import Processor
 
@@ -77,7 +78,8 @@ class Frontend:
         answer = None
         if self._manager.in_flight == 0:
             ask = Ask(parts=("health",), max_new_tokens=1, temperature=0)
-            answer = self._manager.submit(self._processor.prepare(uuid.uuid4().hex, ask), time.monotonic())
+            prepared = self._processor.prepare(uuid.uuid4().hex, ask)
+            answer = self._manager.submit(prepared, time.monotonic(), counted=False)
         try:
             alive = await self._manager.step_within(self._config.health_timeout_s)
         finally:

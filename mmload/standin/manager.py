@@ -12,8 +12,8 @@ import time
 
 import zmq
 
-from mmload.standin.answer import detokenise
 from mmload.standin.api import Refused
+from mmload.standin.in_flight import Answer
 from mmload.standin.messages import (
     AbortRequest,
     Announce,
@@ -27,55 +27,6 @@ from mmload.standin.messages import (
     decode_reply,
 )
 from mmload.standin.metrics import Metrics
-
-
-class Answer:
-    """One request in flight and what has come of its answer."""
-
-    def __init__(self, prepared: Prepared, received_s: float) -> None:
-        self.rid = prepared.rid
-        self.prompt_tokens = prepared.prompt_tokens
-        self.max_new_tokens = prepared.max_new_tokens
-        self.received_s = received_s
-        self.cached_tokens = 0
-        self.queue_s = 0.0
-        self.token_ids: list[int] = []
-        self.last_token_s = received_s
-        self._read = 0
-        self._refused: Refused | None = None
-        self._news = asyncio.Event()
-
-    @property
-    def finished(self) -> bool:
-        return len(self.token_ids) == self.max_new_tokens
-
-    @property
-    def text(self) -> str:
-        return "".join(detokenise(self.token_ids))
-
-    def add(self, token: int) -> None:
-        self.token_ids.append(token)
-        self._news.set()
-
-    def refuse(self, refused: Refused) -> None:
-        self._refused = refused
-        self._news.set()
-
-    async def next_words(self) -> list[str]:
-        """The words since the last call, one or more; raises Refused when no more will come."""
-        while self._read == len(self.token_ids):
-            if self._refused is not None:
-                raise self._refused
-            self._news.clear()
-            await self._news.wait()
-        words = detokenise(self.token_ids[self._read :])
-        self._read = len(self.token_ids)
-        return words
-
-    async def complete(self) -> None:
-        """Wait for the last token; raises Refused when it won't come."""
-        while not self.finished:
-            await self.next_words()
 
 
 class Manager:
@@ -105,10 +56,10 @@ class Manager:
     def in_flight(self) -> int:
         return len(self._answers)
 
-    def submit(self, prepared: Prepared, received_s: float) -> Answer:
+    def submit(self, prepared: Prepared, received_s: float, counted: bool = True) -> Answer:
         """Send a request to the ranks; raises Refused while there is nobody to answer it."""
         self.check_open()
-        answer = self._answers[prepared.rid] = Answer(prepared, received_s)
+        answer = self._answers[prepared.rid] = Answer(prepared, received_s, counted)
         self._down.send(prepared.payload, copy=False)
         return answer
 
@@ -177,11 +128,8 @@ class Manager:
         self._down.send(pickle.dumps(message))
 
     def _read_replies(self) -> None:
-        while True:
-            try:
-                reply = decode_reply(self._up.recv(zmq.NOBLOCK))
-            except zmq.Again:
-                return
+        while self._up.poll(0):
+            reply = decode_reply(self._up.recv())
             match reply:
                 case Step():
                     self._on_step(reply)
@@ -198,32 +146,21 @@ class Manager:
         now_s = time.monotonic()
         metrics = self.metrics
         metrics.running, metrics.queued, metrics.used_tokens = step.running, step.queued, step.used_tokens
-        metrics.count_tokens(len(step.tokens), now_s)
         for first in step.first:
-            self._on_first_token(first.rid, first.cached_tokens, first.queue_s, now_s)
+            if first.rid in self._answers:
+                answer = self._answers[first.rid]
+                answer.cached_tokens, answer.queue_s = first.cached_tokens, first.queue_s
         for rid, token in zip(step.rids, step.tokens, strict=True):
-            answer = self._answers.get(rid)
-            if answer is None:  # its client left; the abort is on its way to the ranks
-                continue
-            if answer.token_ids:
-                metrics.inter_token_latency.observe(now_s - answer.last_token_s)
-            answer.last_token_s = now_s
-            answer.add(token)
-            if answer.finished:
-                del self._answers[rid]
-                metrics.e2e_latency.observe(now_s - answer.received_s)
+            if rid in self._answers:  # else its client left, and the abort is on its way to the ranks
+                self._on_token(self._answers[rid], token, now_s)
+        metrics.end_step(now_s)
         self._last_step_s = now_s
         self._changed.set()
 
-    def _on_first_token(self, rid: str, cached_tokens: int, queue_s: float, now_s: float) -> None:
-        answer = self._answers.get(rid)
-        if answer is None:
-            return
-        answer.cached_tokens, answer.queue_s = cached_tokens, queue_s
-        metrics = self.metrics
-        metrics.requests += 1
-        metrics.prompt_tokens += answer.prompt_tokens
-        metrics.cached_tokens += cached_tokens
-        metrics.time_to_first_token.observe(now_s - answer.received_s)
-        metrics.queue_time.observe(queue_s)
-        metrics.prefill_waiting.observe(queue_s)
+    def _on_token(self, answer: Answer, token: int, now_s: float) -> None:
+        answer.add(token)
+        if answer.finished:
+            del self._answers[answer.rid]
+        if answer.counted:
+            self.metrics.count_token(answer, now_s)
+        answer.last_token_s = now_s

@@ -6,6 +6,8 @@ import bisect
 import itertools
 from collections.abc import Iterable, Mapping
 
+from mmload.standin.in_flight import Answer
+
 # Buckets of SGLang 0.5.6 (metrics/collector.py).
 _TTFT = (0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 4, 6, 8, 10, 20, 40, 60, 80, 100, 200, 400)
 _E2E = (*_TTFT, 600, 1200, 1800, 2400)
@@ -54,10 +56,24 @@ class Metrics:
         self._window_tokens = 0
         self._throughput = 0.0
 
-    def count_tokens(self, tokens: int, now_s: float) -> None:
-        """Answer tokens of one step, for the counter and for the throughput of the last second or so."""
-        self.generated_tokens += tokens
-        self._window_tokens += tokens
+    def count_token(self, answer: Answer, now_s: float) -> None:
+        """The newest token of an answer; its `last_token_s` is still that of the one before."""
+        self.generated_tokens += 1
+        self._window_tokens += 1
+        if len(answer.token_ids) > 1:
+            self.inter_token_latency.observe(now_s - answer.last_token_s)
+        else:
+            self.requests += 1
+            self.prompt_tokens += answer.prompt_tokens
+            self.cached_tokens += answer.cached_tokens
+            self.time_to_first_token.observe(now_s - answer.received_s)
+            self.queue_time.observe(answer.queue_s)
+            self.prefill_waiting.observe(answer.queue_s)
+        if answer.finished:
+            self.e2e_latency.observe(now_s - answer.received_s)
+
+    def end_step(self, now_s: float) -> None:
+        """The throughput is that of the last second or so."""
         elapsed_s = now_s - self._window_start_s
         if elapsed_s >= _THROUGHPUT_WINDOW_S:
             self._throughput = self._window_tokens / elapsed_s

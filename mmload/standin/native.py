@@ -7,7 +7,7 @@ import time
 import msgspec
 
 from mmload.standin.api import Ask, Modality, Refused, checked_tokens, decode_media
-from mmload.standin.manager import Answer
+from mmload.standin.in_flight import Answer
 
 
 class _SamplingParams(msgspec.Struct, frozen=True):

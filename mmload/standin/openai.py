@@ -8,7 +8,7 @@ import time
 import msgspec
 
 from mmload.standin.api import Ask, Medium, Refused, checked_tokens, decode_media
-from mmload.standin.manager import Answer
+from mmload.standin.in_flight import Answer
 
 
 class _Url(msgspec.Struct):

@@ -8,7 +8,8 @@ What a function's CPU time is spent on, the innermost named function deciding (a
     wait_for_work                                                      idle-poll
     wait_for_device                                                    device-wait
     recv_requests, read_inbox                                          receive
-    broadcast_pyobj, broadcast_object, broadcast, broadcast_size       broadcast
+    broadcast_pyobj, broadcast_object, send_object, receive_object,
+    broadcast, broadcast_size                                          broadcast
     from_dict, set_pad_value, materialise                              materialise
     hash_feature                                                       hash
     pickle_object, unpickle_object                                     pickle
@@ -106,13 +107,11 @@ class Scheduler:
 
     def read_inbox(self) -> list[Message]:
         messages, self._aborts = self._aborts, []
-        while True:
+        while self._inbox.poll(0):
             with self.counters.timed("receive"):
-                try:
-                    frame = self._inbox.recv(zmq.NOBLOCK, copy=False)
-                except zmq.Again:
-                    return messages
+                frame = self._inbox.recv(copy=False)
             messages.append(unpickle_object(frame.buffer, self.counters))
+        return messages
 
     def broadcast_pyobj(self, messages: list[Message], size: int) -> list[Message]:
         """SGLang's: the size of the pickled list (0 for an empty one), then its bytes. `size`: known to a rank that

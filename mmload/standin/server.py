@@ -87,7 +87,7 @@ class _Server:
         strategy = strategy_class(options.variant)(TokenizerHost(table.counters("tokenizer")))
         processor = Processor(config, strategy, options.text_only)
         port = listener.getsockname()[1]
-        frontend = Frontend(manager, processor, table, config, _description(options, config, port))
+        frontend = Frontend(manager, processor, table, config, _description(options, strategy.name, config, port))
         runner = web.AppRunner(frontend.application(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
         site = web.SockSite(runner, listener, backlog=1024)
@@ -149,8 +149,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _description(options: Options, config: StandinConfig, port: int) -> dict[str, object]:
+def _description(options: Options, strategy: str, config: StandinConfig, port: int) -> dict[str, object]:
     """/server_info in SGLang's keys, `engine` and what mmload wants to know."""
+    variant = "stock" if options.variant == "stock" else strategy
     return {
         "engine": "standin",
         "version": __version__,
@@ -167,7 +168,7 @@ def _description(options: Options, config: StandinConfig, port: int) -> dict[str
         "max_total_num_tokens": config.device.max_total_tokens,
         "sleep_on_idle": not options.poll_on_idle,
         "enable_metrics": True,
-        "enable_broadcast_mm_inputs_process": options.variant == "commit",
+        "enable_broadcast_mm_inputs_process": strategy == "commit",
         "text_only": options.text_only,
-        "mmload": {"variant": options.variant, "idle_policy": "poll" if options.poll_on_idle else "sleep"},
+        "mmload": {"variant": variant, "idle_policy": "poll" if options.poll_on_idle else "sleep"},
     }

@@ -23,7 +23,7 @@ class Run:
     """A stored run. Each property reads its file once, when first asked for. Raises FolderError on damage."""
 
     def __init__(self, path: Path) -> None:
-        self.layout = RunLayout(path)
+        self.layout = RunLayout(path.absolute())
 
     @property
     def run_id(self) -> str:

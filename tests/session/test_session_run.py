@@ -5,6 +5,7 @@ from collections import Counter
 
 import msgspec
 import pytest
+from command import Command
 
 from mmload.model.records import GeneratorSample, HostSample, ProcessSample, RequestRecord, ServerScrape
 from mmload.model.result import Manifest, Summary
@@ -18,8 +19,6 @@ LOAD = ("--rate", "20", "--warmup", "1s", "--duration", "4s", "--seed", "7")
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """A finished run of each variant, the first with a profile."""
-    from conftest import Command
-
     commands = {}
     for variant in VARIANTS:
         profile = ("--profile-duration", "3s") if variant == "original" else ("--no-profile",)
@@ -111,7 +110,7 @@ def test_json_is_the_summary_and_nothing_else(runs):
 
 def test_the_counters_prove_what_each_variant_does(runs):
     handoff = {variant: run.document("summary.json")["handoff"] for variant, run in runs.items()}
-    built = {variant: round(counted["objects_built"]) for variant, counted in handoff.items()}
+    built = {variant: round(counted["objects_built_per_request"]) for variant, counted in handoff.items()}
     assert built == {"original": 2, "commit": 1, "optimized": 1, "rollback": 2}
 
 

@@ -6,7 +6,7 @@ import signal
 
 import psutil
 import pytest
-from conftest import gone
+from command import gone
 
 pytestmark = pytest.mark.live
 

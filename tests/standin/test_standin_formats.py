@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mmload.standin import native, openai
 from mmload.standin.answer import detokenise
 from mmload.standin.api import Medium, Refused, decode_media
-from mmload.standin.manager import Answer
+from mmload.standin.in_flight import Answer
 from mmload.standin.messages import Prepared
 
 CHUNK = (

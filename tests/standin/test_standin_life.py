@@ -146,6 +146,16 @@ def test_a_wrong_option_is_said_with_exit_code_2(wrong):
     assert "error:" in done.stderr
 
 
+def test_a_temporary_folder_too_deep_for_sockets_is_said_with_exit_code_5(tmp_path, monkeypatch):
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setenv("TMPDIR", str(deep))
+    done = run("--port", "0")
+    assert done.returncode == 5
+    assert "hint: set TMPDIR" in done.stderr
+    assert list(deep.iterdir()) == []
+
+
 def test_a_variant_that_breaks_at_the_start_ends_the_server(tmp_path):
     (tmp_path / "broken_variant.py").write_text(
         "from mmload.handoff.strategy import Strategy\n"

@@ -298,6 +298,7 @@ def test_metrics_bear_sglangs_names_and_true_values(start):
     server = start("original")
     for _ in range(3):
         server.answer(picture())
+        server.get("/health")  # which is not counted
     metrics = server.metrics()
     assert metrics['sglang:num_requests_total{model_name="standin-vl"}'] == 3
     assert metrics['sglang:generation_tokens_total{model_name="standin-vl"}'] == 24

@@ -1,0 +1,53 @@
+import msgspec
+import pytest
+
+from factory import make_run
+from mmload.analyse.handoff import BUILD_STAGES, block_growth, handoff_counters, per_request
+from mmload.analyse.load import measure_window
+from mmload.model.records import ServerScrape
+
+
+def counters_of(run):
+    return handoff_counters(run.server, measure_window(run))
+
+
+def test_costs_are_per_request_over_all_processes_and_by_process(tmp_path):
+    found = per_request(counters_of(make_run(tmp_path, build_ms={"scheduler_TP0": 2.0, "scheduler_TP1": 1.0})))
+    assert found["build_cpu_ms_per_request"] == pytest.approx(3.0, rel=0.05)
+    assert found['build_cpu_ms_per_request{process="scheduler_TP1"}'] == pytest.approx(1.0, rel=0.05)
+    assert found["handoff_cpu_ms_per_request"] == pytest.approx(7.5, rel=0.05)  # five stages of half each
+    assert found['build_cpu_ms_per_request{process="tokenizer"}'] == 0.0
+
+
+def test_an_event_that_every_rank_counts_is_counted_once(tmp_path):
+    assert per_request(counters_of(make_run(tmp_path, tp=4, build_ms={})))["broadcasts_per_request"] == 1.0
+
+
+def test_a_server_without_counters_has_no_figures(tmp_path):
+    run = make_run(tmp_path, duration_s=5)
+    window = measure_window(run)
+    bare = [ServerScrape(t_ns=window.start_ns + n, metrics={"sglang:num_queue_reqs": 1.0}) for n in range(5)]
+    assert handoff_counters(bare, window) is None
+    assert handoff_counters([], window) is None
+
+
+def test_a_failed_scrape_is_passed_over(tmp_path):
+    run = make_run(tmp_path, build_ms={"tokenizer": 2.0})
+    failed = ServerScrape(t_ns=run.server[20].t_ns + 1, error="timed out")
+    window = measure_window(run)
+    assert per_request(handoff_counters([*run.server, failed], window)) == per_request(counters_of(run))
+
+
+def test_counters_of_another_version_are_not_guessed_at(tmp_path):
+    run = make_run(tmp_path, build_ms={"tokenizer": 2.0})
+    older = [
+        msgspec.structs.replace(scrape, metrics={k: v for k, v in scrape.metrics.items() if "receive_cpu" not in k})
+        for scrape in run.server
+    ]
+    assert handoff_counters(older, measure_window(run)) is None
+
+
+def test_blocks_add_up_to_the_whole(tmp_path):
+    counters = counters_of(make_run(tmp_path, build_ms={"tokenizer": 2.0}))
+    cpu_s = counters.cpu_s(BUILD_STAGES)
+    assert block_growth(counters, cpu_s).sum() == pytest.approx(cpu_s[-1] - cpu_s[0])

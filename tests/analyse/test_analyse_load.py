@@ -1,0 +1,70 @@
+import msgspec
+import pytest
+
+from factory import START_NS, S, Truth, make_run, requests_of
+from mmload.analyse import load
+from mmload.analyse.load import Window
+from mmload.store.append import write_document
+
+WINDOW = Window(0, 10 * S, complete=True)
+ONE = next(r for r in requests_of(Truth()) if r.phase == "measure")
+
+
+def request(due_s, done_s, **changes):
+    return msgspec.structs.replace(ONE, due_ns=round(due_s * S), done_ns=round(done_s * S), **changes)
+
+
+def test_the_achieved_rate_counts_answers_complete_in_the_window():
+    records = [
+        request(-1, 1, phase="warmup"),  # was under way when the window began
+        request(1, 2),
+        request(9, 11),  # a backlog answered later
+        request(3, 4, outcome="http_error"),
+    ]
+    assert load.achieved_rps(records, WINDOW) == pytest.approx(0.2)
+
+
+def test_outcomes_are_of_the_requests_due_in_the_window():
+    records = [request(-1, 1, phase="warmup"), request(1, 2), request(9, 11), request(3, 4, outcome="http_error")]
+    assert load.outcomes(load.measured_requests(records, WINDOW)) == {"ok": 2, "http_error": 1}
+
+
+def test_a_complete_run_has_the_window_of_its_manifest(tmp_path):
+    run = make_run(tmp_path, duration_s=10)
+    assert load.measure_window(run) == Window(*Truth(duration_s=10).measure_ns, complete=True)
+
+
+def test_the_window_of_a_partial_run_ends_at_the_last_evidence(tmp_path):
+    run = make_run(tmp_path, duration_s=40, warmup_s=2, ends_after_s=12, status="partial")
+    window = load.measure_window(run)
+    assert window == Window(START_NS + 2 * S, START_NS + 12 * S, complete=False)
+
+
+def test_a_run_cut_off_after_its_window_has_a_complete_one(tmp_path):
+    run = make_run(tmp_path, duration_s=10, warmup_s=2, ends_after_s=14, status="running")
+    assert load.measure_window(run) == Window(START_NS + 2 * S, START_NS + 12 * S, complete=True)
+
+
+def test_a_run_that_never_measured_has_no_window(tmp_path):
+    run = make_run(tmp_path, duration_s=5)
+    write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, phases=[], status="failed"))
+    run.layout.requests.write_bytes(b"")
+    assert load.measure_window(type(run)(run.layout.path)) is None
+
+
+def test_scheduled_requests_without_a_record_are_missing(tmp_path):
+    run = make_run(tmp_path, rate_rps=100, duration_s=10)
+    measured = load.measured_requests(run.requests, load.measure_window(run))
+    assert load.missing_requests(measured[:-7], load.measure_window(run), run.plan) == 7
+
+
+def test_nobody_knows_what_is_missing_in_a_closed_loop(tmp_path):
+    run = make_run(tmp_path, concurrency=8, duration_s=5)
+    assert load.missing_requests([], load.measure_window(run), run.plan) == 0
+
+
+def test_tokens_and_cache_are_unknown_where_the_server_does_not_say():
+    silent = request(1, 2, completion_tokens=None, cached_tokens=None)
+    assert (load.tokens_per_s([silent], WINDOW), load.cached_token_share([silent])) == (None, None)
+    said = request(1, 2, completion_tokens=30, cached_tokens=25, prompt_tokens=100)
+    assert (load.tokens_per_s([said], WINDOW), load.cached_token_share([said])) == (3.0, 0.25)

@@ -1,0 +1,110 @@
+import random
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from factory import make_run
+from mmload.analyse.summary import judge_generator, summarise
+from mmload.store.append import write_document
+from mmload.store.read import Run
+
+BUILD_MS = {"scheduler_TP0": 2.0, "scheduler_TP1": 2.0}
+
+
+def again(run):
+    return summarise(Run(run.layout.path))
+
+
+def test_an_ordinary_run_is_summarised_from_its_folder(tmp_path):
+    summary = summarise(make_run(tmp_path, build_ms=BUILD_MS))
+    assert (summary.requests, summary.outcomes, summary.error_rate) == (4000, {"ok": 4000}, 0.0)
+    assert summary.offered_rate_rps == pytest.approx(100)
+    assert summary.achieved_low < summary.achieved_rate_rps < summary.achieved_high
+    assert summary.response_ms.p50 == pytest.approx(60, rel=0.05)
+    assert summary.cpu["scheduler_TP1"].total_pct == pytest.approx(30, abs=0.1)
+    assert summary.cpu["scheduler_TP1"].work_low < summary.cpu["scheduler_TP1"].work_pct
+    assert summary.handoff["build_cpu_ms_per_request"] == pytest.approx(4, rel=0.05)
+    assert summary.identity == {"same-0": "red", "same-1": "green", "same-2": "blue", "same-3": "grey"}
+    assert summary.warnings == []
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_records_does_not_matter(tmp_path_factory, rng: random.Random):
+    run = make_run(tmp_path_factory.mktemp("run"), duration_s=10, build_ms=BUILD_MS, outcomes={5: "timeout"})
+    before = msgspec.json.encode(summarise(run))
+    for path in run.layout.path.glob("*.jsonl"):
+        lines = path.read_text().splitlines(keepends=True)
+        rng.shuffle(lines)
+        path.write_text("".join(lines))
+    assert msgspec.json.encode(again(run)) == before
+
+
+def test_a_summary_made_again_has_the_same_bytes(tmp_path):
+    run = make_run(tmp_path, build_ms=BUILD_MS)
+    assert msgspec.json.encode(summarise(run)) == msgspec.json.encode(again(run))
+
+
+def test_a_run_that_was_killed_is_partial_and_keeps_its_figures(tmp_path):
+    summary = summarise(make_run(tmp_path, status="running", ends_after_s=22))
+    assert summary.status == "partial"
+    assert summary.duration_s == pytest.approx(20, abs=0.1)
+    assert summary.offered_rate_rps == pytest.approx(100, rel=0.1)
+
+
+def test_a_run_that_ended_before_it_measured_claims_nothing(tmp_path):
+    run = make_run(tmp_path, duration_s=5)
+    write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, phases=[], status="failed"))
+    run.layout.requests.write_bytes(b"")
+    summary = again(run)
+    assert (summary.requests, summary.error_rate, summary.response_ms.p99, summary.cpu) == (0, None, None, {})
+    assert judge_generator(summary, run.plan.limits) == []
+
+
+def test_poor_data_is_null_and_never_zero(tmp_path):
+    run = make_run(tmp_path, duration_s=10, stack_samples=0)
+    run.layout.generator.write_bytes(b"")
+    summary = again(run)
+    assert summary.cpu["scheduler_TP0"].work_pct is None
+    assert (summary.generator.longest_stall_ms, summary.generator.cpu_pct) == (None, None)
+    assert summary.handoff == {}
+
+
+def test_a_short_window_has_figures_without_intervals(tmp_path):
+    summary = summarise(make_run(tmp_path, duration_s=3))
+    assert (summary.achieved_low, summary.cpu["tokenizer"].total_low) == (None, None)
+    assert summary.cpu["tokenizer"].total_pct == pytest.approx(20, abs=1)
+
+
+def test_a_closed_loop_offers_no_rate(tmp_path):
+    assert summarise(make_run(tmp_path, concurrency=8, duration_s=5)).offered_rate_rps is None
+
+
+def test_a_busy_host_is_a_warning_and_no_fault(tmp_path):
+    run = make_run(tmp_path, duration_s=5)
+    path = run.layout.host
+    path.write_text(path.read_text().replace('"cores":2', '"cores":1'))
+    summary = again(run)
+    assert [w for w in summary.warnings if "busy" in w] == [
+        "the host was 100% busy: server and generator took each other's CPU; use more cores"
+    ]
+    assert judge_generator(summary, run.plan.limits) == []
+
+
+def test_a_process_hardly_sampled_is_named(tmp_path):
+    run = make_run(tmp_path, duration_s=5)
+    path = run.layout.processes
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for n, line in enumerate(lines) if "scheduler_TP1" not in line or n < 10))
+    summary = again(run)
+    assert "scheduler_TP1" not in summary.cpu
+    assert any("CPU of scheduler_TP1 is unknown" in warning for warning in summary.warnings)
+
+
+def test_a_generator_that_lagged_makes_the_run_invalid_unless_the_server_failed(tmp_path):
+    late = make_run(tmp_path, lag_ms=40.0, duration_s=5)
+    assert any("sent late" in reason for reason in judge_generator(summarise(late), late.plan.limits))
+    failed = make_run(tmp_path, number=1, lag_ms=40.0, duration_s=5, status="failed")
+    assert judge_generator(summarise(failed), failed.plan.limits) == []

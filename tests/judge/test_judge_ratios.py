@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from mmload.analyse.cpu import Interval
+from mmload.judge.ratios import ratio_of_intervals, ratio_of_percentiles, ratio_of_rates
+
+SEED = 20261120
+
+
+def rng():
+    return np.random.default_rng(SEED)
+
+
+def noisy_blocks(scale, count=20, size=400, seed=1):
+    values = scale * np.exp(0.3 * np.random.default_rng(seed).standard_normal(count * size))
+    return np.split(values, count)
+
+
+def test_a_ratio_of_rates_weighs_blocks_by_their_requests():
+    cpu, requests = np.array([2.0, 8.0, 2.0, 2.0, 2.0]), np.array([10.0, 40.0, 10.0, 10.0, 10.0])
+    found = ratio_of_rates((cpu, requests), (requests, requests), rng())
+    assert found.value == pytest.approx(0.2)
+
+
+def test_identical_blocks_leave_no_doubt():
+    blocks = (np.full(20, 3.0), np.ones(20))
+    found = ratio_of_rates(blocks, blocks, rng()).interval(0.95)
+    assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
+
+
+def test_a_planted_difference_in_p99_is_found_and_none_is_not():
+    same = ratio_of_percentiles(noisy_blocks(1.0), noisy_blocks(1.0, seed=2), 0.99, rng()).interval(0.95)
+    slower = ratio_of_percentiles(noisy_blocks(1.3), noisy_blocks(1.0, seed=2), 0.99, rng()).interval(0.95)
+    assert same.low < 1 < same.high
+    assert slower.low > 1.1
+
+
+def test_the_bootstrap_sees_what_the_theory_of_a_mean_says():
+    values = np.random.default_rng(3).normal(10, 1, (2, 20))
+    found = ratio_of_rates((values[0], np.ones(20)), (values[1], np.ones(20)), rng()).interval(0.95)
+    spread = np.hypot(*(v.std(ddof=1) / v.mean() / np.sqrt(20) for v in values))
+    assert found.high - found.value == pytest.approx(1.729 * spread * found.value, rel=0.1)
+
+
+def test_judging_again_gives_the_same_bounds():
+    one, other = (ratio_of_percentiles(noisy_blocks(1.1), noisy_blocks(1.0), 0.99, rng()).interval(0.95) for _ in "ab")
+    assert one == other
+
+
+def test_longer_runs_narrow_the_bounds():
+    sample = ratio_of_percentiles(noisy_blocks(1.1), noisy_blocks(1.0), 0.99, rng())
+    once, four_times = sample.interval(0.95), sample.interval(0.95, factor=4)
+    assert four_times.high - four_times.low == pytest.approx((once.high - once.low) / 2)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "baseline"),
+    [
+        (noisy_blocks(1.0, count=4), noisy_blocks(1.0)),  # too few blocks
+        (noisy_blocks(1.0, size=10), noisy_blocks(1.0)),  # two values beyond the P99
+        ([np.full(400, np.inf)] * 20, noisy_blocks(1.0)),  # nothing answered
+        ([], []),
+    ],
+)
+def test_too_little_evidence_gives_no_ratio(candidate, baseline):
+    assert ratio_of_percentiles(candidate, baseline, 0.99, rng()) is None
+
+
+def test_one_long_burst_is_too_little_to_compare_tails():
+    burst = np.concatenate([np.full(7_900, 1.0), np.full(100, 9.0)])
+    assert ratio_of_percentiles(np.split(burst, 20), noisy_blocks(1.0), 0.99, rng()) is None
+
+
+def test_a_baseline_of_nothing_gives_no_ratio():
+    nothing = (np.zeros(20), np.ones(20))
+    assert ratio_of_rates(nothing, nothing, rng()) is None
+    assert ratio_of_rates((np.empty(0), np.empty(0)), nothing, rng()) is None
+
+
+def test_relative_errors_add_in_quadrature():
+    found = ratio_of_intervals(Interval(30, 29.1, 30.9), Interval(60, 57.6, 62.4))
+    assert found.value == 0.5
+    assert found.high == pytest.approx(0.5 * 1.051, abs=0.002)
+    assert found.low == pytest.approx(0.5 * 0.951, abs=0.002)
+
+
+def test_a_figure_that_may_be_nothing_bounds_no_ratio_above():
+    found = ratio_of_intervals(Interval(30, 29, 31), Interval(1, 0, 3))
+    assert found.high == np.inf
