@@ -22,7 +22,7 @@ import psutil
 from PIL import Image
 
 from mmload.observe.prometheus import parse_prometheus
-from mmload.standin import command
+from mmload.serve.engines import start_command
 
 
 def bodies(count: int, pixels: int, tokens: int, rng: np.random.Generator) -> list[bytes]:
@@ -112,7 +112,9 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, default=224)
     parser.add_argument("--tokens", type=int, default=16)
     arguments = parser.parse_args()
-    server = subprocess.Popen(command(0, arguments.tp, arguments.variant), stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        start_command("standin", port=0, tp=arguments.tp, variant=arguments.variant), stdout=subprocess.PIPE, text=True
+    )
     try:
         assert server.stdout is not None
         url = server.stdout.readline().split()[-1]

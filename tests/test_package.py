@@ -28,7 +28,13 @@ def test_every_configuration_file_is_in_the_wheel(wheel):
 def test_an_unpacked_wheel_finds_its_configuration(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.argv[0] = 'mmload'; from mmload.cli import main; main()", "variants", "list"],
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.argv[0] = 'mmload'; from mmload.cli import main; main()",
+            "variants",
+            "list",
+        ],
         env={"PYTHONPATH": str(tmp_path / "site"), "PATH": "", "COLUMNS": "120"},
         cwd=tmp_path,
         capture_output=True,

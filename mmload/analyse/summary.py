@@ -72,9 +72,11 @@ def summarise(run: Run) -> Summary:
 
 def judge_generator(summary: Summary, limits: GeneratorLimits) -> list[str]:
     """Why the generator makes the run INVALID, one sentence a reason; empty when it does not. A run that measured
-    nothing, or whose server failed, is not the generator's fault."""
+    nothing, or whose server failed, is not the generator's fault; nor is what an interrupt left undelivered."""
     if summary.status == "failed" or not summary.generator.scheduled:
         return []
+    if summary.status == "partial":
+        limits = msgspec.structs.replace(limits, undelivered=1.0)
     return generator_faults(summary.generator, limits)
 
 

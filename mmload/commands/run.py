@@ -39,7 +39,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     duration: Annotated[
         str | None,
         typer.Option(
-            help="Length of the measured window; default 40s, or as long as the workload's own number of requests takes.",
+            help="Length of the measured window; default 40s, or the workload's own number of requests.",
             rich_help_panel=_LOAD,
         ),
     ] = None,

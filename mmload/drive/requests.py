@@ -38,7 +38,9 @@ class Requests:
 
         def next_due(phase: RequestPhase, due_ns: int) -> Due:
             number = next(self._closed_numbers)
-            return self.due(f"{segment[0]}{self._job.worker}.{number}", phase, due_ns, self._pool.slot(next(self._closed_items)))
+            return self.due(
+                f"{segment[0]}{self._job.worker}.{number}", phase, due_ns, self._pool.slot(next(self._closed_items))
+            )
 
         return next_due
 

@@ -9,7 +9,7 @@ import msgspec
 
 from mmload.errors import FolderError, UsageError
 from mmload.judge.definition import Gate
-from mmload.judge.validity import faults_of
+from mmload.judge.validity import unfit_as_baseline
 from mmload.model.plan import ClosedLoop, OpenLoop, Plan
 from mmload.model.result import Manifest
 from mmload.store.read import Run
@@ -32,16 +32,20 @@ def choose_runs(
     baselines: Mapping[str, Run] | None = None,
     also: Sequence[Run] = (),
 ) -> Choice:
-    """Choose from `runs`, the newest first. also: more runs that a baseline, but not the candidate, may be taken from.
+    """Choose from `runs`, in any order. also: more runs that a baseline, but not the candidate, may be taken from.
 
     candidate: the variant to judge; without it the newest run whose variant is none of the gate's baselines (or
     the only run there is). baselines: runs given by the user, by variant; for the others the newest valid run that is
-    comparable with the candidate. Raises FolderError without a candidate, and UsageError when a given baseline is of
-    another variant or can't be compared, with every difference.
+    comparable with the candidate. Raises FolderError without a candidate, and UsageError when a given baseline is not
+    asked for, is of another variant, or can't be compared, with every difference.
     """
     given = dict(baselines or {})
-    judged = _candidate(runs, gate.baselines, candidate)
-    others = [run for run in (*runs, *also) if run.run_id != judged.run_id]
+    for variant in given:
+        if variant not in gate.baselines:
+            asked = ", ".join(gate.baselines) or "no other run"
+            raise UsageError(f"the gate {gate.name} does not compare with {variant}", f"it compares with {asked}")
+    judged = _candidate(_newest_first(runs), gate.baselines, candidate)
+    others = [run for run in _newest_first([*runs, *also]) if run.run_id != judged.run_id]
     chosen, absent = {}, {}
     for variant in gate.baselines:
         found = _given(variant, given[variant], judged) if variant in given else _newest(variant, others, judged)
@@ -81,6 +85,10 @@ def _load_options(plan: Plan) -> list[str]:
             return ["--rate", f"{rate_rps:g}", "--arrival", process, *requests]
 
 
+def _newest_first(runs: Sequence[Run]) -> list[Run]:
+    return sorted(runs, key=lambda run: run.run_id, reverse=True)
+
+
 def _candidate(runs: Sequence[Run], baseline_variants: Sequence[str], wanted: str | None) -> Run:
     if not runs:
         raise FolderError("there is no run to judge", "make one: mmload run --variant optimized --rate 100")
@@ -103,6 +111,8 @@ def _candidate(runs: Sequence[Run], baseline_variants: Sequence[str], wanted: st
 def _given(variant: str, run: Run, candidate: Run) -> Run:
     if _variant(run.manifest) != variant:
         raise UsageError(f"{run.run_id} is a run of {run.manifest.variant}, not of {variant}")
+    if run.run_id == candidate.run_id:
+        raise UsageError(f"{run.run_id} is the candidate: it can't be its own baseline", "give another run")
     found = differences(candidate, run)
     if found:
         raise UsageError(
@@ -114,18 +124,15 @@ def _given(variant: str, run: Run, candidate: Run) -> Run:
 
 def _newest(variant: str, others: Sequence[Run], candidate: Run) -> Run | str:
     """The newest valid, comparable run of a variant, or why there is none."""
-    why = f"no run of {variant} to compare with"
+    refused = ""
     for run in others:
         if _variant(run.manifest) != variant:
             continue
-        found = differences(candidate, run)
-        if not found:
-            found = ["the server failed"] if run.manifest.status == "failed" else faults_of(run)
-        if not found:
+        reasons = differences(candidate, run) or unfit_as_baseline(run)
+        if not reasons:
             return run
-        if "(" not in why:
-            why += f" (not {run.run_id}: {'; '.join(found)})"
-    return why
+        refused = refused or f" (not {run.run_id}: {'; '.join(reasons)})"
+    return f"no run of {variant} to compare with{refused}"
 
 
 def _variant(manifest: Manifest) -> str:

@@ -18,7 +18,6 @@ class GateCriterion(msgspec.Struct, frozen=True, kw_only=True):
 
     criterion: Criterion
     required: bool
-    about: str
     min_duration_s: float
     terms: Terms
 
@@ -50,7 +49,6 @@ def _read(file: GateFile, number: int, path: Path) -> GateCriterion:
     return GateCriterion(
         criterion=parse(item.check, _where(path, file, number), METRICS),
         required=item.required,
-        about=item.about,
         min_duration_s=item.min_duration_s,
         terms=Terms(file.confidence, item.design_effect or file.design_effect),
     )

@@ -27,10 +27,6 @@ class Evidence:
         self.window: Window = window
 
     @property
-    def variant(self) -> str:
-        return self.run.manifest.variant
-
-    @property
     def tp(self) -> int:
         return self.run.manifest.tp or len(self.run.manifest.ranks) or 1
 

@@ -13,7 +13,7 @@ from mmload.judge.definition import Gate, GateCriterion
 from mmload.judge.evidence import Evidence
 from mmload.judge.figures import Figure
 from mmload.judge.metrics import METRICS
-from mmload.judge.validity import faults_of
+from mmload.judge.validity import faults_of, unfit_as_baseline
 from mmload.model.result import CriterionResult, Verdict, VerdictWord
 from mmload.store.read import Run
 
@@ -88,8 +88,8 @@ class _Bench:
 
 def _usable(run: Run) -> Evidence | str:
     """The evidence of a baseline, or why it is none."""
-    faults = ["its server failed"] if run.manifest.status == "failed" else faults_of(run)
-    return f"baseline {run.run_id}: {'; '.join(faults)}" if faults else Evidence(run)
+    reasons = unfit_as_baseline(run)
+    return f"baseline {run.run_id}: {'; '.join(reasons)}" if reasons else Evidence(run)
 
 
 def _judged(item: GateCriterion, figure: Figure, candidate: Evidence) -> CriterionResult:

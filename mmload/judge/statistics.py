@@ -66,7 +66,7 @@ class Tail:
     def bursts(self, k: int) -> Bursts:
         """Of the k largest values."""
         if k not in self._bursts:
-            self._bursts[k] = find_bursts(np.sort(self._order[:k]), self.share)
+            self._bursts[k] = find_bursts(np.sort(self._order[:k]), max(self.share, k / max(1, self.n)))
         return self._bursts[k]
 
     def percentile_bounds(self, confidence: float, declared: float, factor: float = 1.0) -> Bounds:

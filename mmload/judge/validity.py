@@ -5,7 +5,13 @@ from __future__ import annotations
 from mmload.analyse.load import measure_window, measured_requests, missing_requests
 from mmload.analyse.load_generator import generator_faults, generator_health
 from mmload.model.plan import OpenLoop
+from mmload.model.records import CUT_OFF
 from mmload.store.read import Run
+
+
+def unfit_as_baseline(run: Run) -> list[str]:
+    """Why a run can't be compared with, one sentence a reason; empty when it can. Raises FolderError on damage."""
+    return ["its server failed"] if run.manifest.status == "failed" else faults_of(run)
 
 
 def faults_of(run: Run) -> list[str]:
@@ -22,5 +28,8 @@ def faults_of(run: Run) -> list[str]:
     measured = measured_requests(run.requests, window)
     if not measured:
         return ["no request was due in the measure window"]
+    cut_off = sum(record.error == CUT_OFF for record in measured)
+    if cut_off:
+        return [f"the run was ended before {cut_off:,} requests of the measure window were answered"]
     missing = missing_requests(measured, window, run.plan)
     return generator_faults(generator_health(measured, missing, run.generator, window), run.plan.limits)

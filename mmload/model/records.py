@@ -29,6 +29,9 @@ OUTCOMES: tuple[str, ...] = (
     "dropped",
 )
 
+# The error of a request whose answer was still coming when the run was ended: not the server's doing.
+CUT_OFF = "cut off: the run was ended before the answer was complete"
+
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one scheduled request (a line of requests.jsonl).

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from factory import START_NS, S, make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory import START_NS, S, make_run
 from mmload.analyse.cpu import (
     Interval,
     host_busy_share,

@@ -1,6 +1,6 @@
 import pytest
-
 from factory import START_NS, S, make_run
+
 from mmload.analyse.load import Window, measure_window, measured_requests
 from mmload.analyse.load_generator import generator_faults, generator_health
 from mmload.model.plan import GeneratorLimits

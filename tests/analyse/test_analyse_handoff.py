@@ -1,7 +1,7 @@
 import msgspec
 import pytest
-
 from factory import make_run
+
 from mmload.analyse.handoff import BUILD_STAGES, block_growth, handoff_counters, per_request
 from mmload.analyse.load import measure_window
 from mmload.model.records import ServerScrape

@@ -3,10 +3,10 @@ import math
 import msgspec
 import numpy as np
 import pytest
+from factory import Truth, requests_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory import Truth, requests_of
 from mmload.analyse.latency import (
     itl_ms,
     nearest_rank,

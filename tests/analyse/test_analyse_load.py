@@ -1,7 +1,7 @@
 import msgspec
 import pytest
-
 from factory import START_NS, S, Truth, make_run, requests_of
+
 from mmload.analyse import load
 from mmload.analyse.load import Window
 from mmload.store.append import write_document

@@ -2,10 +2,10 @@ import random
 
 import msgspec
 import pytest
+from factory import make_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from factory import make_run
 from mmload.analyse.summary import judge_generator, summarise
 from mmload.store.append import write_document
 from mmload.store.read import Run
@@ -101,6 +101,14 @@ def test_a_process_hardly_sampled_is_named(tmp_path):
     summary = again(run)
     assert "scheduler_TP1" not in summary.cpu
     assert any("CPU of scheduler_TP1 is unknown" in warning for warning in summary.warnings)
+
+
+def test_what_an_interrupt_left_undelivered_is_not_the_generators_fault(tmp_path):
+    dropped = dict.fromkeys(range(400, 500), "dropped")
+    interrupted = make_run(tmp_path, duration_s=5, status="partial", outcomes=dropped)
+    assert judge_generator(summarise(interrupted), interrupted.plan.limits) == []
+    complete = make_run(tmp_path, number=1, duration_s=5, outcomes=dropped)
+    assert len(judge_generator(summarise(complete), complete.plan.limits)) == 1
 
 
 def test_a_generator_that_lagged_makes_the_run_invalid_unless_the_server_failed(tmp_path):

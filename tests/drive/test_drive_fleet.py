@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_identity_items_go_one_at_a_time(server, run_load):
     load.start("identity")
     records = load.finish("identity")
     assert [record.phase for record in records] == ["identity"] * 3
-    for before, after in zip(records, records[1:], strict=False):
+    for before, after in pairwise(records):
         assert after.sent_ns >= before.done_ns
 
 

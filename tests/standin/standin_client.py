@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from mmload.standin import command
+from mmload.serve.engines import start_command
 
 PATIENCE_S = 30  # how long a test waits for something that must happen, before it calls it a hang
 
@@ -42,7 +42,7 @@ def counters(metrics, name):
 
 class Server:
     def __init__(self, variant, tp, *extra):
-        words = command(0, tp, variant, extra)
+        words = start_command("standin", port=0, tp=tp, variant=variant, args=tuple(extra))
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
         self.process = subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True

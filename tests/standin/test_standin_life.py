@@ -11,7 +11,7 @@ import psutil
 import pytest
 from standin_client import PATIENCE_S, chat, picture
 
-from mmload.standin import command
+from mmload.serve.engines import start_command
 
 pytestmark = pytest.mark.live
 
@@ -164,7 +164,7 @@ def test_a_variant_that_breaks_at_the_start_ends_the_server(tmp_path):
         "        if host.rank == 1: raise RuntimeError('not here')\n"
         "        super().__init__(host)\n"
     )
-    words = command(0, 2, "broken_variant:Broken")
+    words = start_command("standin", port=0, tp=2, variant="broken_variant:Broken")
     done = subprocess.run(
         words,
         capture_output=True,
@@ -191,7 +191,7 @@ def test_an_idle_server_sleeps_and_a_polling_one_does_not(start):
 
 
 def test_a_stop_before_it_is_ready_leaves_nothing_either(temporary):
-    words = command(0, 2, "original")
+    words = start_command("standin", port=0, tp=2, variant="original")
     starting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert starting.stdout.readline().startswith("stand-in server on")
     ranks = psutil.Process(starting.pid).children()

@@ -1,0 +1,312 @@
+from functools import cache
+
+import msgspec
+import numpy as np
+import pytest
+from factory import make_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmload.errors import ConfigError
+from mmload.judge.choice import Choice, choose_runs
+from mmload.judge.definition import load_gate
+from mmload.judge.gate import exit_code, judge, worst
+from mmload.model.plan import GeneratorLimits
+from mmload.model.records import CUT_OFF
+from mmload.model.result import CriterionResult
+from mmload.store.read import Run, list_runs
+
+EVERY_RANK = {f"scheduler_TP{rank}": 2.0 for rank in range(4)}
+LONG = {"duration_s": 130.0}  # long enough for a P99 at the declared design effect of 40
+
+
+def gate_of(folder, *checks, more=""):
+    text = "about = 'x'\n" + more + "".join(f"[[criteria]]\ncheck = '{check}'\n" for check in checks)
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return load_gate(str(path))
+
+
+def verdict_on(run, *checks, baselines=None, more="", absent=None):
+    gate = gate_of(run.layout.path.parent, *checks, more=more)
+    return judge(gate, Choice(candidate=run, baselines=baselines or {}, absent=absent or {}))
+
+
+def result_of(run, check, **options):
+    return verdict_on(run, check, **options).criteria[0]
+
+
+def slow(n, share, ms=900.0):
+    times = np.full(n, 60.0) + np.random.default_rng(n).random(n)
+    times[:: round(1 / share)] = ms
+    return times
+
+
+def test_a_good_run_passes_and_a_bad_one_fails(tmp_path):
+    good = make_run(tmp_path, **LONG)
+    bad = make_run(tmp_path, number=1, response_ms=slow(13_000, 0.05), **LONG)
+    check = "response_p99_ms < 500"
+    assert (verdict_on(good, check).verdict, verdict_on(bad, check).verdict) == ("PASS", "FAIL")
+
+
+def test_a_short_run_is_inconclusive_and_says_how_much_more_decides(tmp_path):
+    result = result_of(make_run(tmp_path, duration_s=40), "response_p99_ms < 500")
+    assert (result.verdict, result.high) == ("INCONCLUSIVE", None)
+    assert result.needed == "7,931 more requests (79 s of the same load)"
+
+
+def test_a_run_with_that_much_more_is_decided(tmp_path):
+    assert result_of(make_run(tmp_path, duration_s=120), "response_p99_ms < 500").verdict == "PASS"
+
+
+def test_a_figure_at_the_limit_is_told_apart_from_too_little_load(tmp_path):
+    result = result_of(make_run(tmp_path, duration_s=40), "qps > 99.975")
+    assert result.verdict == "INCONCLUSIVE"
+    assert "too near the limit" in result.needed
+
+
+def test_errors_and_timeouts_count_as_over_any_latency_limit(tmp_path):
+    outcomes = dict.fromkeys(range(0, 13_000, 20), "timeout")
+    result = result_of(make_run(tmp_path, outcomes=outcomes, **LONG), "response_p99_ms < 100000")
+    assert (result.verdict, result.value) == ("FAIL", None)
+
+
+@pytest.mark.parametrize(("n_errors", "verdict"), [(0, "PASS"), (3, "INCONCLUSIVE"), (60, "FAIL")])
+def test_an_error_rate_is_judged_by_its_bounds(tmp_path, n_errors, verdict):
+    outcomes = dict.fromkeys(range(0, n_errors * 60, 60), "http_error")
+    run = make_run(tmp_path, duration_s=40, outcomes=outcomes)
+    assert result_of(run, "error_rate < 0.001", more="design_effect = 1\n").verdict == verdict
+
+
+def test_cpu_is_judged_on_the_busiest_rank(tmp_path):
+    run = make_run(tmp_path, cpu_pct={"scheduler_TP1": 90.0}, work_share=0.9, stack_samples=4000)
+    result = result_of(run, "cpu_work_pct < 60")
+    assert result.verdict == "FAIL"
+    assert "scheduler_TP1" in result.evidence
+    assert result.low < result.value < result.high
+    assert result_of(run, "cpu_total_pct < 95").verdict == "PASS"
+
+
+def test_without_stacks_work_is_unknown_and_no_pass(tmp_path):
+    result = result_of(make_run(tmp_path, stack_samples=0), "cpu_work_pct < 60")
+    assert (result.verdict, result.value) == ("INCONCLUSIVE", None)
+    assert "--profile" in result.needed
+
+
+def test_a_poor_profile_is_no_evidence(tmp_path):
+    run = make_run(tmp_path)
+    path = run.layout.manifest
+    path.write_text(path.read_text().replace('"error": null\n      }', '"error": "py-spy died"\n      }'))
+    assert result_of(Run(run.layout.path), "cpu_work_pct < 60").needed == "scheduler_TP0: py-spy died"
+
+
+def test_a_missing_baseline_is_inconclusive_and_gives_the_command(tmp_path):
+    result = result_of(
+        make_run(tmp_path), "qps_ratio > 0.95 vs original", absent={"original": "no run of original to compare with"}
+    )
+    assert result.verdict == "INCONCLUSIVE"
+    assert result.needed.startswith(
+        "no run of original to compare with: mmload run --variant original --workload images-small"
+    )
+
+
+def pair(folder, **truths):
+    both = {"tp": 4, "duration_s": 40.0}
+    baseline = make_run(folder, "original", number=0, **{"build_ms": EVERY_RANK, **both, **truths.pop("baseline", {})})
+    candidate = make_run(folder, number=1, **{"build_ms": {"tokenizer": 2.0}, **both, **truths})
+    return {"run": candidate, "baselines": {"original": baseline}}
+
+
+def against(sides, check):
+    return result_of(sides["run"], f"{check} vs original", baselines=sides["baselines"])
+
+
+def test_saved_build_cpu_is_judged_at_four_ranks_and_more(tmp_path):
+    result = against(pair(tmp_path), "build_cpu_saved > 0.70")
+    assert (result.verdict, result.value) == ("PASS", pytest.approx(0.75, abs=0.01))
+
+
+def test_at_two_ranks_saved_build_cpu_is_shown_as_a_share_of_the_possible(tmp_path):
+    sides = pair(
+        tmp_path,
+        tp=2,
+        build_ms={"tokenizer": 2.4},
+        baseline={"tp": 2, "build_ms": {f"scheduler_TP{r}": 2.0 for r in (0, 1)}},
+    )
+    result = against(sides, "build_cpu_saved > 0.70")
+    assert (result.verdict, result.value) == ("SKIPPED", pytest.approx(0.4, abs=0.01))
+    assert result.needed == "at TP 2 at most 50% can be saved: 80% of that is; judged at TP 4 and more"
+    assert against(sides, "handoff_cpu_saved > 0").verdict == "PASS"
+
+
+def test_a_server_without_counters_saves_nothing_that_is_known(tmp_path):
+    result = against(pair(tmp_path, build_ms=None), "build_cpu_saved > 0.70")
+    assert (result.verdict, result.value) == ("INCONCLUSIVE", None)
+
+
+def test_no_regression_is_shown_by_bounds_and_not_by_the_absence_of_a_difference(tmp_path):
+    sides = pair(tmp_path, seed=5)
+    assert against(sides, "qps_ratio > 0.90").verdict == "PASS"
+    assert against(sides, "response_p99_ratio < 1.001").verdict == "INCONCLUSIVE"
+    assert against(sides, "response_p99_ratio < 1.2").verdict == "PASS"
+    assert against(sides, "cpu_work_ratio < 1.2").verdict == "PASS"
+
+
+def test_identical_answers_are_shown_item_by_item(tmp_path):
+    check = "outputs_identical == 1"
+    assert against(pair(tmp_path), check).verdict == "PASS"
+    result = against(pair(tmp_path / "other", answers=("red", "green", "pink", "grey")), check)
+    assert (result.verdict, result.value) == ("FAIL", 0.0)
+    assert "same-2" in result.evidence
+
+
+@pytest.mark.parametrize("answers", [(), ("red",), ("red", "red", "red")])
+def test_identical_answers_mean_nothing_where_items_are_not_told_apart(tmp_path, answers):
+    sides = pair(tmp_path, answers=answers, baseline={"answers": answers})
+    assert against(sides, "outputs_identical == 1").verdict == "INCONCLUSIVE"
+
+
+def test_an_item_that_the_candidate_did_not_answer_is_a_difference(tmp_path):
+    assert against(pair(tmp_path, answers=("red", "green")), "outputs_identical == 1").verdict == "FAIL"
+
+
+def test_a_leak_is_judged_in_a_long_run_only(tmp_path):
+    run = make_run(tmp_path, duration_s=20, rss_bytes=lambda s: 5e8 + 1e5 * s)
+    path = tmp_path / "leak.toml"
+    path.write_text("about = 'x'\n[[criteria]]\ncheck = 'rss_growth_mb_per_h < 10'\nmin_duration_s = 1800\n")
+    result = judge(load_gate(str(path)), Choice(candidate=run, baselines={}, absent={})).criteria[0]
+    assert result.verdict == "INCONCLUSIVE"
+    assert result.needed == "1,780 s more: it is judged over 1,800 s and longer"
+    assert result_of(run, "rss_growth_mb_per_h < 10").verdict == "FAIL"
+
+
+def test_broadcasts_are_counted_for_each_receive_batch(tmp_path):
+    assert result_of(make_run(tmp_path, tp=4, build_ms=EVERY_RANK), "broadcasts_per_batch < 1.05").verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        {"lag_ms": 40.0},
+        {"stall_ms": 900.0},
+        {"outcomes": dict.fromkeys(range(50), "dropped")},
+        {"validity": ["the profiler stopped the server"]},
+        {"status": "partial", "ends_after_s": 20.0},
+        {"status": "running", "ends_after_s": 20.0},
+        {"status": "partial", "concurrency": 8},
+    ],
+)
+def test_a_run_that_can_not_be_trusted_is_invalid_in_every_criterion(tmp_path, truth):
+    verdict = verdict_on(make_run(tmp_path, **truth), "qps > 1", "error_rate < 0.9")
+    assert [c.verdict for c in verdict.criteria] == ["INVALID", "INVALID"]
+    assert (verdict.verdict, exit_code(verdict.verdict)) == ("INVALID", 4)
+
+
+def test_requests_that_a_kill_left_without_a_record_make_a_run_invalid(tmp_path):
+    run = make_run(tmp_path, status="running")
+    lines = run.layout.requests.read_text().splitlines(keepends=True)
+    run.layout.requests.write_text("".join(lines[:-20]))
+    result = result_of(Run(run.layout.path), "qps > 1")
+    assert result.verdict == "INVALID"
+    assert "20 of 4,000 scheduled requests were not delivered" in result.evidence
+
+
+def test_a_run_ended_before_its_last_answers_is_not_held_against_the_server(tmp_path):
+    run = make_run(tmp_path, status="partial", outcomes={3_990: "connection_error"})
+    run.layout.requests.write_text(run.layout.requests.read_text().replace("planted: connection_error", CUT_OFF))
+    result = result_of(Run(run.layout.path), "error_rate < 0.1")
+    assert (result.verdict, "before 1 requests" in result.evidence) == ("INVALID", True)
+
+
+def test_a_run_interrupted_after_its_window_is_judged(tmp_path):
+    assert result_of(make_run(tmp_path, status="partial"), "qps > 70").verdict == "PASS"
+
+
+def test_wider_limits_of_the_plan_are_the_ones_that_hold(tmp_path):
+    assert (
+        result_of(make_run(tmp_path, lag_ms=40.0, limits=GeneratorLimits(lag_p99_ms=50)), "qps > 1").verdict == "PASS"
+    )
+
+
+def test_a_server_that_died_fails(tmp_path):
+    run = make_run(tmp_path, status="failed", error="scheduler_TP1 ended", lag_ms=40.0)
+    result = result_of(run, "qps > 1")
+    assert (result.verdict, "scheduler_TP1 ended" in result.evidence) == ("FAIL", True)
+
+
+def test_an_invalid_baseline_invalidates_what_is_compared_with_it(tmp_path):
+    sides = pair(tmp_path, baseline={"lag_ms": 40.0})
+    verdict = verdict_on(sides["run"], "qps_ratio > 0.9 vs original", "qps > 1", baselines=sides["baselines"])
+    assert [c.verdict for c in verdict.criteria] == ["INVALID", "PASS"]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict", "code"),
+    [
+        (["PASS", "PASS"], "PASS", 0),
+        (["PASS", "FAIL", "INCONCLUSIVE"], "FAIL", 1),
+        (["PASS", "INCONCLUSIVE"], "INCONCLUSIVE", 3),
+        (["PASS", "SKIPPED"], "INCONCLUSIVE", 3),
+        (["INVALID", "FAIL"], "INVALID", 4),
+        (["PASS", "fail"], "PASS", 0),  # small letters: not required
+        (["pass"], "INCONCLUSIVE", 3),
+    ],
+)
+def test_the_verdict_is_the_worst_of_the_required_ones(words, verdict, code):
+    blank = CriterionResult(
+        metric="qps",
+        op=">",
+        limit=1,
+        baseline=None,
+        required=True,
+        value=1,
+        low=1,
+        high=1,
+        n=1,
+        verdict="PASS",
+        evidence="",
+    )
+    results = [msgspec.structs.replace(blank, verdict=w.upper(), required=w.isupper()) for w in words]
+    assert (worst(results), exit_code(worst(results))) == (verdict, code)
+
+
+def test_the_release_gate_judges_stored_runs_again_to_the_same_bytes(tmp_path):
+    for number, variant in enumerate(("original", "rollback")):
+        make_run(tmp_path, variant, number=number, tp=4, build_ms=EVERY_RANK, **LONG)
+    make_run(tmp_path, "optimized", number=3, tp=4, build_ms={"tokenizer": 2.0}, **LONG)
+    gate = load_gate("release")
+    one, other = (msgspec.json.encode(judge(gate, choose_runs(list_runs(tmp_path), gate))) for _ in "ab")
+    assert one == other
+    verdict = judge(gate, choose_runs(list_runs(tmp_path), gate))
+    assert {c.metric: c.verdict for c in verdict.criteria if c.verdict != "PASS"} == {
+        "rss_growth_mb_per_h": "INCONCLUSIVE"
+    }
+    assert (verdict.verdict, verdict.baselines.keys()) == ("PASS", {"original", "rollback"})
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """Verdicts of one ordinary run under any criterion, as a function."""
+    run = make_run(tmp_path_factory.mktemp("law"), duration_s=40, response_ms=slow(4_000, 0.02))
+    return cache(lambda check: result_of(run, check, more="design_effect = 1.5\n").verdict)
+
+
+RANK = {"FAIL": 0, "INCONCLUSIVE": 1, "PASS": 2}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    metric=st.sampled_from(["response_p99_ms", "response_p50_ms", "error_rate", "qps", "cpu_work_pct"]),
+    limits=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted),
+)
+def test_a_looser_limit_never_turns_pass_into_less(judged, metric, limits):
+    scale = 1 if metric == "error_rate" else 1000
+    op = ">" if metric == "qps" else "<"
+    tight, loose = limits if op == "<" else limits[::-1]
+    verdicts = [judged(f"{metric} {op} {scale * limit:.6f}") for limit in (tight, loose)]
+    assert RANK[verdicts[0]] <= RANK[verdicts[1]]
+
+
+def test_a_gate_with_an_unknown_metric_is_a_configuration_error(tmp_path):
+    with pytest.raises(ConfigError):
+        gate_of(tmp_path, "speed > 9000")
