@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,7 +74,8 @@ def read_stat(pid: int) -> ProcStat | None:
 
 def find_listener(port: int) -> int:
     """The pid that listens on a TCP port of this host: of several that share the socket, the one that started the
-    others. Raises ServerError when there is none or the kernel hides it."""
+    others. Where the kernel hides whose a socket is, the one process with `--port PORT` on its command line that
+    started a scheduler. Raises ServerError when there is none."""
     listening = [
         connection
         for connection in psutil.net_connections("tcp")
@@ -85,12 +87,26 @@ def find_listener(port: int) -> int:
             "start the server, or correct --url; for one in a container name its processes with --pid",
         )
     pid, fd = listening[0].pid, listening[0].fd
-    if pid is None:
+    if pid is not None:
+        return _first_holder(pid, fd)
+    told = _told_to_listen_on(port)
+    if len(told) != 1:
         raise ServerError(
             f"the process that listens on port {port} belongs to another user or container",
             "run mmload as that user or as root, or name the server's processes with --pid",
         )
-    return _first_holder(pid, fd)
+    return told[0]
+
+
+def _told_to_listen_on(port: int) -> list[int]:
+    """The pids that started a scheduler and whose command line names the port, which everybody may read."""
+    stats = _all_stats()
+    starters = {stat.ppid for pid, stat in stats.items() if _SCHEDULER.match(_title(pid))}
+    return [pid for pid in sorted(starters & stats.keys()) if _names_port(_arguments(pid), port)]
+
+
+def _names_port(arguments: list[str], port: int) -> bool:
+    return f"--port={port}" in arguments or ["--port", str(port)] in [list(pair) for pair in pairwise(arguments)]
 
 
 def discover(root_pid: int) -> list[ServerProcess]:
@@ -190,8 +206,13 @@ def _classify(title: str, *, is_root: bool) -> tuple[Role, int | None, str]:
 
 def _title(pid: int) -> str:
     """What the process calls itself: setproctitle writes it over the whole command line and pads it with NULs."""
+    return _arguments(pid, 256)[0]
+
+
+def _arguments(pid: int, most_bytes: int = 65536) -> list[str]:
+    """Its command line; one empty word when it can't be read."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 (a quarter of the cost of Path)
-            return file.read(256).partition(b"\0")[0].decode(errors="replace")
+            return file.read(most_bytes).decode(errors="replace").split("\0")
     except OSError:
-        return ""
+        return [""]

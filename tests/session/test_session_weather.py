@@ -1,5 +1,6 @@
 """Bad weather: whatever happens in a run, its exit code is right, what was measured is kept and nothing is left behind."""
 
+import ctypes
 import json
 import os
 import signal
@@ -200,3 +201,24 @@ def test_a_port_in_use_is_said_with_the_mend(mmload, standin):
     assert run.code == 5
     assert "in use" in run.stderr
     assert "--url" in run.stderr
+
+
+def without_the_right_to_ptrace():
+    """What a container without SYS_PTRACE is: the capability can't be had any more by what is executed next."""
+    pr_capbset_drop, cap_sys_ptrace = 24, 19
+    assert ctypes.CDLL(None).prctl(pr_capbset_drop, cap_sys_ptrace, 0, 0, 0) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up a capability that it has")
+def test_without_the_right_to_ptrace_the_run_goes_on_without_stacks_and_says_the_mend(mmload, standin):
+    server = standin("--variant", "original")
+    quick = [word for word in QUICK if word != "--no-profile"]
+    command = ("run", *quick, "--profile-duration", "1s", "--url", server.url)
+    run = mmload(*command, preexec_fn=without_the_right_to_ptrace).finish()
+    assert run.code == 0, run.stderr
+    manifest = run.document("manifest.json")
+    assert manifest["profile"]["mode"] == "none"
+    (warning,) = [warning for warning in manifest["warnings"] if "py-spy" in warning]
+    assert "SYS_PTRACE" in warning
+    assert warning.split(":")[0] in " ".join(run.stdout.split())
+    assert run.document("summary.json")["requests"] == 60
