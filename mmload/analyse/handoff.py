@@ -2,8 +2,8 @@
 
     mmload_handoff_<column>_total{process="scheduler_TP0"}        columns: mmload.handoff.counters
 
-*Build* is construction and hash of the inputs object; the *handoff* is that with receive, pickle and broadcast
-(contract.md: build_cpu_saved, handoff_cpu_saved). The stage that the server calls `build` is construction alone.
+*Build* is construction and hash of the inputs object; the *handoff* is that with receive, pickle and broadcast. The
+stage that the server calls `build` is construction alone.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def answers_per_block(records: Iterable[RequestRecord], window: Window) -> NDArr
 
 
 def achieved_rps(records: Iterable[RequestRecord], window: Window) -> float:
-    """Correct answers complete within the window, whenever they were due, over its length (contract.md: QPS)."""
+    """Correct answers complete within the window, whenever they were due, over its length: what everybody calls QPS."""
     return len(_answered_ns(records, window)) / window.length_s
 
 
@@ -129,5 +129,4 @@ def _last_evidence_ns(run: Run) -> int:
     """When the last thing that was recorded happened. A dropped request is no evidence: it was never sent."""
     requests = (record.done_ns or record.sent_ns or 0 for record in run.requests)
     samples = (sample.t_ns for kind in (run.processes, run.server, run.generator) for sample in kind)
-    return max(max(requests, default=0), max(samples, default=0))
     return max(max(requests, default=0), max(samples, default=0))

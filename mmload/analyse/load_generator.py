@@ -20,9 +20,7 @@ def generator_health(
     measured: Sequence[RequestRecord], missing: int, samples: Iterable[GeneratorSample], window: Window
 ) -> GeneratorHealth:
     """Health in the measure window. `missing`: scheduled requests that have no record; they count as undelivered."""
-    lags_ms = np.sort(
-        [(r.sent_ns - r.due_ns - r.connect_ns) / 1e6 for r in measured if r.sent_ns is not None],
-    )
+    lags_ms = np.sort([(r.sent_ns - r.due_ns - r.connect_ns) / 1e6 for r in measured if r.sent_ns is not None])
     workers = _by_worker(samples, window)
     cpu_s = [series[-1].cpu_s - series[0].cpu_s for series in workers if len(series) > 1]
     spans_s = [(series[-1].t_ns - series[0].t_ns) / 1e9 for series in workers if len(series) > 1]
@@ -38,21 +36,6 @@ def generator_health(
         cpu_pct=100 * sum(cpu / span for cpu, span in zip(cpu_s, spans_s, strict=True)) if cpu_s else None,
         cpu_s_per_1000_requests=1000 * sum(cpu_s) / done if done > 0 else None,
     )
-
-
-def _by_worker(samples: Iterable[GeneratorSample], window: Window) -> list[list[GeneratorSample]]:
-    workers: defaultdict[int, list[GeneratorSample]] = defaultdict(list)
-    for sample in sorted(samples, key=lambda sample: (sample.t_ns, sample.worker)):
-        if window.start_ns <= sample.t_ns <= window.end_ns:
-            workers[sample.worker].append(sample)
-    return [workers[worker] for worker in sorted(workers)]
-
-
-def _longest_stall_ms(series: Sequence[GeneratorSample]) -> float:
-    """What the worker reports, or its silence beyond its usual pace: a stopped process can't report until it runs."""
-    gaps_ms = [(after.t_ns - before.t_ns) / 1e6 for before, after in pairwise(series)]
-    silence_ms = max(gaps_ms) - median(gaps_ms) if gaps_ms else 0.0
-    return max(silence_ms, *(sample.stall_ms for sample in series))
 
 
 def generator_faults(health: GeneratorHealth, limits: GeneratorLimits) -> list[str]:
@@ -75,3 +58,18 @@ def generator_faults(health: GeneratorHealth, limits: GeneratorLimits) -> list[s
             f"the limit is {limits.undelivered:.2%}"
         )
     return faults
+
+
+def _by_worker(samples: Iterable[GeneratorSample], window: Window) -> list[list[GeneratorSample]]:
+    workers: defaultdict[int, list[GeneratorSample]] = defaultdict(list)
+    for sample in sorted(samples, key=lambda sample: (sample.t_ns, sample.worker)):
+        if window.start_ns <= sample.t_ns <= window.end_ns:
+            workers[sample.worker].append(sample)
+    return [workers[worker] for worker in sorted(workers)]
+
+
+def _longest_stall_ms(series: Sequence[GeneratorSample]) -> float:
+    """What the worker reports, or its silence beyond its usual pace: a stopped process can't report until it runs."""
+    gaps_ms = [(after.t_ns - before.t_ns) / 1e6 for before, after in pairwise(series)]
+    silence_ms = max(gaps_ms) - median(gaps_ms) if gaps_ms else 0.0
+    return max(silence_ms, *(sample.stall_ms for sample in series))

@@ -13,7 +13,7 @@ from mmload.drive.answers import AnswerReader, BadAnswer, reader_for
 from mmload.drive.connection import Connection, Connections
 from mmload.drive.job import Endpoint
 from mmload.model.plan import Modality
-from mmload.model.records import Outcome, RequestPhase, RequestRecord
+from mmload.model.records import CUT_OFF, Outcome, RequestPhase, RequestRecord
 
 _ERROR_BODY_BYTES = 4096
 _OUR_OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL)
@@ -96,7 +96,7 @@ class _Exchange:
         except OSError as error:
             self._fail_to_talk(error)
         except gevent.GreenletExit:
-            self._fail("connection_error", "cut off: the run was ended before the answer was complete")
+            self._fail("connection_error", CUT_OFF)
         finally:
             timer.close()
             if connection is not None:

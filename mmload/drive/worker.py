@@ -75,7 +75,7 @@ class Worker:
 
     def serve(self) -> None:
         """Obey commands until the driver closes the pipe."""
-        helpers = [gevent.spawn(run) for run in (self._listen, self._beat, self._sample)]
+        background = [gevent.spawn(run) for run in (self._listen, self._beat, self._sample)]
         self._say(Ready(self._job.worker))
         for command in self._commands:
             self._segment = gevent.spawn(self._run, command)
@@ -83,7 +83,7 @@ class Worker:
             self._write(self._records.flush)
             self._say_sample()
             self._say(Drained(self._job.worker, command.segment))
-        gevent.killall(helpers)
+        gevent.killall(background)
         self._connections.close()
         self._clock.close()
 

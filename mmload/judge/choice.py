@@ -136,7 +136,7 @@ def _newest(variant: str, others: Sequence[Run], candidate: Run) -> Run | str:
 
 
 def _variant(manifest: Manifest) -> str:
-    """`stock` on the stand-in is `original` (contract.md)."""
+    """`stock` on the stand-in, which hands over as SGLang did before the commit, is `original`."""
     return "original" if (manifest.engine, manifest.variant) == ("standin", "stock") else manifest.variant
 
 

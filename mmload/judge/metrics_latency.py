@@ -36,10 +36,11 @@ def percentile_of(
             found = tail.percentile_bounds(terms.confidence, terms.design_effect, factor)
             return Interval(value, found.low, found.high)
 
-        effect = tail.bursts(beyond).design_effect(terms.design_effect)
+        bursts = tail.bursts(beyond)
+        effect = bursts.design_effect(terms.design_effect)
         evidence = (
-            f"{_FILE}: exact binomial, design effect {effect:.3g}: {beyond:,} beyond the percentile in "
-            f"{tail.bursts(beyond).runs:,} bursts, and two unseen (declared: {terms.design_effect:g})"
+            f"{_FILE}: exact binomial, design effect {effect:.3g} from {bursts.runs:,} seen and two unseen bursts "
+            f"beyond the percentile (declared: {terms.design_effect:g})"
         )
         return bounded(bounds(1.0), tail.n, evidence, bounds)
 

@@ -13,16 +13,22 @@ from mmload.analyse.load import answers_per_block
 from mmload.judge.evidence import Evidence
 from mmload.judge.figures import Figure, Terms, bounded, no_figure, shrunk
 from mmload.judge.metrics_server import busiest_work
-from mmload.judge.ratios import RatioSample, Values, ratio_of_intervals, ratio_of_percentiles, ratio_of_rates
+from mmload.judge.ratios import (
+    Generators,
+    RatioSample,
+    Values,
+    ratio_of_intervals,
+    ratio_of_percentiles,
+    ratio_of_rates,
+)
 from mmload.model.records import RequestRecord
 
-_SEED = 0  # judging again gives the same bytes
 _LEAST_TP = 4  # below, at most half of the build can be saved, and a limit of 70 % says nothing
 _ONE_PAIR = "one run of each, so not how two starts differ"
 
 
 def qps_ratio(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
-    ratio = ratio_of_rates(_answers(candidate), _answers(baseline), np.random.default_rng(_SEED))
+    ratio = ratio_of_rates(_answers(candidate), _answers(baseline), _generators(candidate, baseline))
     return _ratio(ratio, terms, candidate, "requests.jsonl", "the measure windows are too short for blocks")
 
 
@@ -31,7 +37,7 @@ def response_ratio(percent: int) -> Callable[[Evidence, Evidence, Terms], Figure
 
     def figure(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
         sides = candidate.response_blocks, baseline.response_blocks
-        ratio = ratio_of_percentiles(*sides, percent / 100, np.random.default_rng(_SEED))
+        ratio = ratio_of_percentiles(*sides, percent / 100, _generators(candidate, baseline))
         obstacle = f"too few requests beyond the p{percent} of one of the runs, or some of them got no answer"
         return _ratio(ratio, terms, candidate, "requests.jsonl", obstacle)
 
@@ -49,8 +55,9 @@ def cpu_work_ratio(candidate: Evidence, baseline: Evidence, terms: Terms) -> Fig
     def bounds(factor: float) -> Interval:
         return ratio_of_intervals(shrunk(ours, factor), shrunk(theirs, factor))
 
+    samples = min(share.samples for run in (candidate, baseline) for share in run.work.values())
     evidence = f"{file}: busiest ranks, bounds in quadrature; {_ONE_PAIR}"
-    return msgspec.structs.replace(bounded(bounds(1.0), len(candidate.work), evidence, bounds), profiled=True)
+    return msgspec.structs.replace(bounded(bounds(1.0), samples, evidence, bounds), profiled=True)
 
 
 def build_cpu_saved(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
@@ -60,7 +67,7 @@ def build_cpu_saved(candidate: Evidence, baseline: Evidence, terms: Terms) -> Fi
     possible = (candidate.tp - 1) / candidate.tp
     share = f": {figure.value / possible:.0%} of that is" if possible else ""
     skipped = f"at TP {candidate.tp} at most {possible:.0%} can be saved{share}; judged at TP {_LEAST_TP} and more"
-    return Figure(value=figure.value, n=figure.n, evidence=figure.evidence, skipped=skipped)
+    return msgspec.structs.replace(figure, skipped=skipped)
 
 
 def handoff_cpu_saved(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
@@ -89,7 +96,7 @@ def _saved(stages: Sequence[str], candidate: Evidence, baseline: Evidence, terms
     if candidate.handoff is None or baseline.handoff is None:
         return no_figure("the server of one of the runs exports no handoff counters", file)
     sides = [_cpu_and_requests(run, stages) for run in (candidate.handoff, baseline.handoff)]
-    ratio = ratio_of_rates(sides[0], sides[1], np.random.default_rng(_SEED))
+    ratio = ratio_of_rates(sides[0], sides[1], _generators(candidate, baseline))
     if ratio is None:
         return no_figure("too few scrapes for blocks, or nothing was counted", file)
 
@@ -109,6 +116,13 @@ def _ratio(ratio: RatioSample | None, terms: Terms, candidate: Evidence, file: s
         return ratio.interval(terms.confidence, factor)
 
     return bounded(bounds(1.0), len(candidate.measured), f"{file}: block bootstrap; {_ONE_PAIR}", bounds)
+
+
+def _generators(candidate: Evidence, baseline: Evidence) -> Generators:
+    """Of fixed seeds, so that judging again gives the same bytes; the same one for runs with the same schedule."""
+    schedules = {run.run.manifest.schedule_sha256 for run in (candidate, baseline)}
+    paired = len(schedules) == 1 and None not in schedules
+    return np.random.default_rng(0), np.random.default_rng(0 if paired else 1)
 
 
 def _answers(run: Evidence) -> tuple[Values, Values]:

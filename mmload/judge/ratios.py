@@ -4,6 +4,9 @@ A block keeps what belongs together (a burst, a slow second), so that resampling
 (Davison and Hinkley, Bootstrap Methods, 8.2.3). The bound is the ratio plus or minus Student's t times the bootstrap's
 standard error: with twenty blocks plain bootstrap percentiles are too narrow. One run of each side says nothing about
 how much two starts of the same server differ; the verdict says so.
+
+Each side brings its own generator. Two of the same seed draw the same blocks on both sides: where both runs had the
+same schedule its ups and downs are then no part of the difference.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from mmload.analyse.latency import nearest_rank
 from mmload.judge.statistics import Tail
 
 Values = NDArray[np.float64]
+Generators = tuple[np.random.Generator, np.random.Generator]
+
 RESAMPLES = 1000  # the standard error is then good to 2 %
 _FEWEST_BURSTS = 10  # fewer of them beyond a percentile, and resampling does not see how it varies
 _TAIL = 4  # resamples rarely need more than so many times the values beyond the percentile
@@ -41,7 +46,7 @@ class RatioSample:
 
 
 def ratio_of_rates(
-    candidate: tuple[Values, Values], baseline: tuple[Values, Values], rng: np.random.Generator
+    candidate: tuple[Values, Values], baseline: tuple[Values, Values], generators: Generators
 ) -> RatioSample | None:
     """(sum a / sum b) of the candidate over that of the baseline; each side: a and b in its blocks, as two arrays.
     None with too few blocks or a baseline of 0."""
@@ -49,7 +54,7 @@ def ratio_of_rates(
     if min(len(a) for a, _ in sides) < FEWEST_BLOCKS or not baseline[0].sum():
         return None
     rates = []
-    for a, b in sides:
+    for (a, b), rng in zip(sides, generators, strict=True):
         weights = _resamples(len(a), rng)
         rates.append((weights @ a) / (weights @ b))
     value = (candidate[0].sum() / candidate[1].sum()) / (baseline[0].sum() / baseline[1].sum())
@@ -57,7 +62,7 @@ def ratio_of_rates(
 
 
 def ratio_of_percentiles(
-    candidate: Sequence[Values], baseline: Sequence[Values], p: float, rng: np.random.Generator
+    candidate: Sequence[Values], baseline: Sequence[Values], p: float, generators: Generators
 ) -> RatioSample | None:
     """The p-percentile of the candidate over the baseline's; each side: the values of each of its blocks. None with too
     few blocks, with fewer than 10 bursts of values beyond the percentile, or where a resampled one is infinite."""
@@ -65,7 +70,7 @@ def ratio_of_percentiles(
     if min(map(len, sides)) < FEWEST_BLOCKS or any(_bursts_beyond(side, p) < _FEWEST_BURSTS for side in sides):
         return None
     values = [_percentile(np.sort(np.concatenate(side)), p) for side in sides]
-    resampled = [_resampled_percentiles(side, p, rng) for side in sides]
+    resampled = [_resampled_percentiles(side, p, rng) for side, rng in zip(sides, generators, strict=True)]
     if not all(np.isfinite(part).all() for part in resampled) or not all(map(math.isfinite, values)):
         return None
     return RatioSample(values[0] / values[1], resampled[0] / resampled[1], _freedom(sides))

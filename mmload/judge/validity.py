@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from mmload.analyse.load import measure_window, measured_requests, missing_requests
+from mmload.analyse.load import Window, measure_window, measured_requests, missing_requests
 from mmload.analyse.load_generator import generator_faults, generator_health
 from mmload.model.plan import OpenLoop
 from mmload.model.records import CUT_OFF
 from mmload.store.read import Run
+
+
+def faults_of(run: Run) -> list[str]:
+    """Why not, one sentence a reason, whatever the server did; empty for a valid run. Raises FolderError on damage."""
+    if run.manifest.validity != "valid":
+        return list(run.manifest.validity)
+    window = measure_window(run)
+    if window is None:
+        return ["the run ended before anything was measured"]
+    if not window.complete:
+        return [f"the run ended {window.length_s:.1f} s into its measure window"]
+    if run.manifest.status != "complete" and not isinstance(run.plan.load, OpenLoop):
+        return ["the run was cut off, and in a closed loop nobody can tell whether its slowest requests are missing"]
+    return _faults_in(run, window)
 
 
 def unfit_as_baseline(run: Run) -> list[str]:
@@ -14,17 +28,7 @@ def unfit_as_baseline(run: Run) -> list[str]:
     return ["its server failed"] if run.manifest.status == "failed" else faults_of(run)
 
 
-def faults_of(run: Run) -> list[str]:
-    """Why not, one sentence a reason, whatever the server did; empty for a valid run. Raises FolderError on damage."""
-    manifest, window = run.manifest, measure_window(run)
-    if manifest.validity != "valid":
-        return list(manifest.validity)
-    if window is None:
-        return ["the run ended before anything was measured"]
-    if not window.complete:
-        return [f"the run ended {window.length_s:.1f} s into its measure window"]
-    if manifest.status != "complete" and not isinstance(run.plan.load, OpenLoop):
-        return ["the run was cut off, and in a closed loop nobody can tell whether its slowest requests are missing"]
+def _faults_in(run: Run, window: Window) -> list[str]:
     measured = measured_requests(run.requests, window)
     if not measured:
         return ["no request was due in the measure window"]

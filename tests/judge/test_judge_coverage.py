@@ -69,7 +69,7 @@ def test_a_saving_at_the_limit_is_hardly_ever_judged():
         requests = rng.poisson(200, 20).astype(float)
         return requests * cost * (1 + 0.1 * rng.standard_normal(20)), requests
 
-    found = [ratio_of_rates(side(0.3), side(1.0), rng).interval(0.95) for _ in range(TRIALS)]
+    found = [ratio_of_rates(side(0.3), side(1.0), (rng, rng)).interval(0.95) for _ in range(TRIALS)]
     assert sum(ratio.high < 0.3 for ratio in found) <= MOST_WRONG
     assert sum(ratio.low > 0.3 for ratio in found) <= MOST_WRONG
 

@@ -7,8 +7,13 @@ from mmload.judge.ratios import ratio_of_intervals, ratio_of_percentiles, ratio_
 SEED = 20261120
 
 
-def rng():
-    return np.random.default_rng(SEED)
+def apart():
+    """Generators for runs that have nothing to do with each other."""
+    return np.random.default_rng(SEED), np.random.default_rng(SEED + 1)
+
+
+def paired():
+    return np.random.default_rng(SEED), np.random.default_rng(SEED)
 
 
 def noisy_blocks(scale, count=20, size=400, seed=1):
@@ -18,37 +23,47 @@ def noisy_blocks(scale, count=20, size=400, seed=1):
 
 def test_a_ratio_of_rates_weighs_blocks_by_their_requests():
     cpu, requests = np.array([2.0, 8.0, 2.0, 2.0, 2.0]), np.array([10.0, 40.0, 10.0, 10.0, 10.0])
-    found = ratio_of_rates((cpu, requests), (requests, requests), rng())
+    found = ratio_of_rates((cpu, requests), (requests, requests), apart())
     assert found.value == pytest.approx(0.2)
 
 
 def test_identical_blocks_leave_no_doubt():
     blocks = (np.full(20, 3.0), np.ones(20))
-    found = ratio_of_rates(blocks, blocks, rng()).interval(0.95)
+    found = ratio_of_rates(blocks, blocks, apart()).interval(0.95)
     assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
 
 
 def test_a_planted_difference_in_p99_is_found_and_none_is_not():
-    same = ratio_of_percentiles(noisy_blocks(1.0), noisy_blocks(1.0, seed=2), 0.99, rng()).interval(0.95)
-    slower = ratio_of_percentiles(noisy_blocks(1.3), noisy_blocks(1.0, seed=2), 0.99, rng()).interval(0.95)
+    same = ratio_of_percentiles(noisy_blocks(1.0), noisy_blocks(1.0, seed=2), 0.99, apart()).interval(0.95)
+    slower = ratio_of_percentiles(noisy_blocks(1.3), noisy_blocks(1.0, seed=2), 0.99, apart()).interval(0.95)
     assert same.low < 1 < same.high
     assert slower.low > 1.1
 
 
 def test_the_bootstrap_sees_what_the_theory_of_a_mean_says():
     values = np.random.default_rng(3).normal(10, 1, (2, 20))
-    found = ratio_of_rates((values[0], np.ones(20)), (values[1], np.ones(20)), rng()).interval(0.95)
+    found = ratio_of_rates((values[0], np.ones(20)), (values[1], np.ones(20)), apart()).interval(0.95)
     spread = np.hypot(*(v.std(ddof=1) / v.mean() / np.sqrt(20) for v in values))
     assert found.high - found.value == pytest.approx(1.729 * spread * found.value, rel=0.1)
 
 
 def test_judging_again_gives_the_same_bounds():
-    one, other = (ratio_of_percentiles(noisy_blocks(1.1), noisy_blocks(1.0), 0.99, rng()).interval(0.95) for _ in "ab")
+    one, other = (
+        ratio_of_percentiles(noisy_blocks(1.1), noisy_blocks(1.0), 0.99, apart()).interval(0.95) for _ in "ab"
+    )
     assert one == other
 
 
+def test_what_both_runs_owe_to_their_schedule_is_no_difference():
+    ups_and_downs = np.random.default_rng(5).normal(100, 10, 20)
+    ours, theirs = (ups_and_downs, np.ones(20)), (ups_and_downs * 1.001, np.ones(20))
+    alone, together = (ratio_of_rates(ours, theirs, pair()).interval(0.95) for pair in (apart, paired))
+    assert alone.low < 0.98
+    assert together.low > 0.998
+
+
 def test_longer_runs_narrow_the_bounds():
-    sample = ratio_of_percentiles(noisy_blocks(1.1), noisy_blocks(1.0), 0.99, rng())
+    sample = ratio_of_percentiles(noisy_blocks(1.1), noisy_blocks(1.0), 0.99, apart())
     once, four_times = sample.interval(0.95), sample.interval(0.95, factor=4)
     assert four_times.high - four_times.low == pytest.approx((once.high - once.low) / 2)
 
@@ -63,18 +78,18 @@ def test_longer_runs_narrow_the_bounds():
     ],
 )
 def test_too_little_evidence_gives_no_ratio(candidate, baseline):
-    assert ratio_of_percentiles(candidate, baseline, 0.99, rng()) is None
+    assert ratio_of_percentiles(candidate, baseline, 0.99, apart()) is None
 
 
 def test_one_long_burst_is_too_little_to_compare_tails():
     burst = np.concatenate([np.full(7_900, 1.0), np.full(100, 9.0)])
-    assert ratio_of_percentiles(np.split(burst, 20), noisy_blocks(1.0), 0.99, rng()) is None
+    assert ratio_of_percentiles(np.split(burst, 20), noisy_blocks(1.0), 0.99, apart()) is None
 
 
 def test_a_baseline_of_nothing_gives_no_ratio():
     nothing = (np.zeros(20), np.ones(20))
-    assert ratio_of_rates(nothing, nothing, rng()) is None
-    assert ratio_of_rates((np.empty(0), np.empty(0)), nothing, rng()) is None
+    assert ratio_of_rates(nothing, nothing, apart()) is None
+    assert ratio_of_rates((np.empty(0), np.empty(0)), nothing, apart()) is None
 
 
 def test_relative_errors_add_in_quadrature():
