@@ -51,16 +51,21 @@ class LineWriter:
             self.flush()
 
     def flush(self) -> None:
-        if not self._pending:
-            return
+        pending, self._pending = bytes(self._pending), bytearray()
+        written = 0
         try:
-            written = os.write(self._fd, self._pending)
-            if written < len(self._pending):  # a disk that fills up takes a part first and refuses the rest
-                os.write(self._fd, memoryview(self._pending)[written:])
+            while written < len(pending):  # a disk that fills up takes a part first and refuses the rest
+                written += os.write(self._fd, pending[written:])
         except OSError as error:
-            self._pending.clear()
+            self._take_back_torn_line(pending[:written])
             raise _cannot_write(self._path, error) from error
-        self._pending.clear()
+
+    def _take_back_torn_line(self, written: bytes) -> None:
+        """Cut off what was written of a line that could not be completed, unless another process wrote after it."""
+        torn = len(written) - (written.rfind(b"\n") + 1)
+        end = os.lseek(self._fd, 0, os.SEEK_CUR)
+        if torn and os.fstat(self._fd).st_size == end:
+            os.ftruncate(self._fd, end - torn)
 
     def close(self) -> None:
         try:
