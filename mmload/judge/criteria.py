@@ -20,7 +20,7 @@ import msgspec
 
 from mmload.errors import ConfigError
 from mmload.model.result import Op
-from mmload.plan.config import nearest
+from mmload.plan.config_hints import nearest
 
 _TOKEN = re.compile(r"\s*(?:(?P<op><=|>=|==|<|>)|(?P<word>[^\s<>=]+)|(?P<bad>\S))")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]-?\d+)?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from mmload.errors import UsageError
-from mmload.plan.config import nearest
+from mmload.plan.config_hints import nearest
 
 ENGINES = ("standin",)
 
