@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 
 from mmload import __version__
 from mmload.commands import gate, run, runs, serve, variants, workload
-from mmload.errors import MmloadError
+from mmload.errors import EXIT_OWN_FAULT, MmloadError
 
 app = typer.Typer(
     name="mmload",
@@ -50,3 +51,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe went away: `mmload runs list | head -1`
         sys.stderr.close()
         sys.exit(141)
+    except Exception:  # noqa: BLE001 (whatever it is, it must not end in exit code 1: that is a failed gate)
+        traceback.print_exc()
+        print("error: a fault of mmload itself; what was measured is kept", file=sys.stderr)
+        sys.exit(EXIT_OWN_FAULT)

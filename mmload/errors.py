@@ -21,6 +21,7 @@ EXIT_OK = 0
 EXIT_GATE_FAILED = 1
 EXIT_GATE_INCONCLUSIVE = 3
 EXIT_RUN_INVALID = 4
+EXIT_OWN_FAULT = 70  # sysexits.h: EX_SOFTWARE
 
 
 class MmloadError(Exception):

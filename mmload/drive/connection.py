@@ -14,6 +14,8 @@ from gevent import monkey, socket
 from gevent.ssl import SSLContext
 from geventhttpclient._parser import HTTPResponseParser
 
+_AddressInfo = tuple[int, int, int, str, tuple[str, int]]  # what getaddrinfo gives
+
 IDLE_LIMIT_NS = 4_000_000_000  # uvicorn, under SGLang, closes a connection that was idle for 5 s
 _READ_BYTES = 65536
 
@@ -135,7 +137,7 @@ class Connections:
         parts = urlsplit(url)
         self._host = parts.hostname or "127.0.0.1"
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._address = socket.getaddrinfo(self._host, port, type=plain_socket.SOCK_STREAM)[0]
+        self._addresses = socket.getaddrinfo(self._host, port, type=plain_socket.SOCK_STREAM)
         self._tls = tls
         self._idle: list[Connection] = []
 
@@ -163,7 +165,20 @@ class Connections:
             self._idle.pop().close()
 
     def _open(self) -> Connection:
-        family, kind, protocol, _, address = self._address
+        """A new connection to the first address that takes it, which is then the first tried: `localhost` has two."""
+        refusal = OSError("no address")
+        for address in self._addresses:
+            try:
+                connection = self._open_to(address)
+            except OSError as error:
+                refusal = error
+            else:
+                self._addresses.sort(key=lambda other: other != address)
+                return connection
+        raise refusal
+
+    def _open_to(self, info: _AddressInfo) -> Connection:
+        family, kind, protocol, _, address = info
         sock = socket.socket(family, kind, protocol)
         try:
             sock.setsockopt(plain_socket.IPPROTO_TCP, plain_socket.TCP_NODELAY, 1)

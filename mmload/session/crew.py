@@ -90,21 +90,19 @@ class Crew:
         self._look_at_workers()
         return records
 
-    def run_segment(self, command: Segment, each_turn: Callable[[], None] = lambda: None) -> list[RequestRecord]:
-        """Give the command to every worker and wait until all requests of the segment have their records, which are
-        returned. When something ends the run, the workers stop at once and what they then say is still taken in."""
+    def run_segment(self, command: Segment, each_turn: Callable[[list[RequestRecord]], None]) -> None:
+        """Give the command to every worker and wait until all requests of the segment have their records;
+        `each_turn` gets the new ones. When something ends the run, the workers stop at once and what they then say
+        is still taken in."""
         assert self.fleet is not None
-        records: list[RequestRecord] = []
         self.fleet.command(command)
         try:
             while not self.fleet.is_drained(command.segment):
-                records += self.turn()
-                each_turn()
-            records += self.turn()
+                each_turn(self.turn())
+            each_turn(self.turn())
         except BaseException as error:
             self._stop_sending(command, str(error))
             raise
-        return records
 
     def _stop_sending(self, command: Segment, reason: str) -> None:
         assert self.fleet is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from mmload.model.records import RequestRecord
 from mmload.model.result import ProfileInfo
 from mmload.observe.stacks import Profiler
 
@@ -19,7 +20,7 @@ class ProfileWindow:
         self._started = False
         self._info: ProfileInfo | None = None
 
-    def turn(self) -> None:
+    def turn(self, _records: list[RequestRecord]) -> None:
         now_ns = time.monotonic_ns()
         if not self._started and now_ns >= self._attach_ns:
             self._profiler.start()

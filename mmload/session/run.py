@@ -153,7 +153,8 @@ def _check_identity(crew: Crew) -> None:
     """Send the identity items one at a time. Raises UsageError when the server refuses all of a kind."""
     start_ns = time.monotonic_ns()
     crew.tracker.enter("identity")
-    records = crew.run_segment(Identity())
+    records: list[RequestRecord] = []
+    crew.run_segment(Identity(), records.extend)
     crew.ledger.phase("identity", start_ns, time.monotonic_ns())
     by_modality: dict[str, list[RequestRecord]] = {}
     for record in records:
@@ -184,7 +185,7 @@ def _send_main(plan: Plan, crew: Crew) -> None:
         *([] if counted else [(start_ns + measure.end_ns, "drain", None)]),
     ]
 
-    def enter_stage() -> None:
+    def enter_stage(_records: list[RequestRecord]) -> None:
         while stages and time.monotonic_ns() >= stages[0][0]:
             at_ns, stage, length_s = stages.pop(0)
             crew.tracker.enter(stage, at_ns, length_s)
