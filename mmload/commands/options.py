@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ OUT = Path("profiles")
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+_HEADER = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*)$")  # RFC 9110, 5.1 and 5.5
 _LONGEST_S = 14 * 86400.0
 
 
@@ -36,6 +38,30 @@ def whole(value: int | None, option: str, low: int, high: int) -> int | None:
     if value is not None:
         in_range(value, option, low, high)
     return value
+
+
+def headers(lines: list[str]) -> dict[str, str]:
+    """`Name: value`, each once -> name to value."""
+    found = {}
+    for line in lines:
+        match = _HEADER.match(line)
+        if match is None:
+            raise UsageError(f"--header {line!r} is not a header", "write it as --header 'Name: value'")
+        found[match[1]] = match[2]
+    return found
+
+
+def json_object(text: str | None, option: str) -> dict[str, object]:
+    """The fields of a JSON object; none without text."""
+    try:
+        document = json.loads(text or "{}")
+    except ValueError as error:
+        raise UsageError(f"{option} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{option} {text!r} is not a JSON object", """write it as '{"top_p": 0.9}'""")
+    if "stream" in document:
+        raise UsageError(f"{option} can't set stream", "`stream` in the workload's file decides how answers are read")
+    return document
 
 
 def profile_mode(text: str) -> ProfileMode:

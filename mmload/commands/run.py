@@ -67,6 +67,23 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     port: Annotated[
         int | None, typer.Option(help="Port to start on; default a free one.", rich_help_panel=_SERVER)
     ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:VALUE", help="Sent with every request (repeatable).", rich_help_panel=_SERVER),
+    ] = None,
+    token_env: Annotated[
+        str, typer.Option(help="Environment variable that holds the bearer token.", rich_help_panel=_SERVER)
+    ] = "MMLOAD_TOKEN",  # noqa: S107 (the name of a variable)
+    ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Certificates to trust (PEM), for https.", rich_help_panel=_SERVER),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Take any certificate, for https.", rich_help_panel=_SERVER)
+    ] = False,
+    extra_body: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Fields added to every request's body.", rich_help_panel=_LOAD)
+    ] = None,
     pid: Annotated[
         list[int] | None,
         typer.Option(help="Process to sample (repeatable); default by title.", rich_help_panel=_SERVER),
@@ -103,7 +120,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     """
     import msgspec  # noqa: PLC0415
 
-    from mmload.model.plan import Plan, ProfilePlan  # noqa: PLC0415
+    from mmload.model.plan import Access, Plan, ProfilePlan  # noqa: PLC0415
 
     if plan is not None:
         chosen = _repeat(plan, url)
@@ -124,6 +141,13 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
             timeout_s=seconds(timeout, "--timeout", shortest_s=0.1),
             engine=None if url else engine,
             url=url,
+            access=Access(
+                headers=options.headers(header or []),
+                token_variable=token_env,
+                ca_file=None if ca is None else str(ca),
+                verify=not insecure,
+            ),
+            extra_body=options.json_object(extra_body, "--extra-body"),
             tp=int(in_range(tp, "--tp", 1, 64)),
             model=model,
             port=whole(port, "--port", 1, 65535),

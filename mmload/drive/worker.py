@@ -49,6 +49,7 @@ from mmload.drive.job import (
 from mmload.drive.requests import Requests
 from mmload.errors import FolderError
 from mmload.model.records import GeneratorSample, RequestRecord
+from mmload.plan.access import tls_context
 from mmload.store.append import LineWriter
 
 _SAMPLE_S = 0.25
@@ -65,7 +66,8 @@ class Worker:
         self._requests = Requests(job)
         self._records = LineWriter(Path(job.requests_file))
         self._clock = precise_clock()
-        self._connections = Connections(job.endpoint.url, job.endpoint.timeout_s)
+        tls = tls_context(job.plan.access) if job.endpoint.url.startswith("https:") else None
+        self._connections = Connections(job.endpoint.url, job.endpoint.timeout_s, tls)
         self._exchanger = Exchanger(job.endpoint, self._connections, job.worker)
         self._gauge = Gauge()
         self._commands: Queue[Command] = Queue()

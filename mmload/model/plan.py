@@ -51,12 +51,23 @@ class GeneratorLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     undelivered: float = 0.001
 
 
+class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the server is talked to. headers: added to every request. token_variable: the environment variable that
+    holds the bearer token. ca_file: PEM certificates to trust instead of the system's."""
+
+    headers: dict[str, str] = {}
+    token_variable: str = "MMLOAD_TOKEN"  # noqa: S105 (the name of a variable, not a secret)
+    ca_file: str | None = None
+    verify: bool = True
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Enough to repeat a run exactly (`mmload run --plan plan.json`).
 
     `engine` is None when attached to a running server (`url`). `variant` None means: whatever the attached server
     announces. `workload` is the resolved content of its file, a `plan.workload.Workload` in plain form, so that a
-    later change of the file does not change the plan. `requests` overrides `duration_s` (open loop: the window is
+    later change of the file does not change the plan. `extra_body`:
+    fields added to every request's JSON. `requests` overrides `duration_s` (open loop: the window is
     requests / rate long; closed loop: the window ends with that many).
     """
 
@@ -69,10 +80,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     warmup_s: float = 5.0
     requests: int | None = None
     identity_items: int = 8
+    extra_body: dict[str, object] = {}
     seed: int = 0
     timeout_s: float = 30.0
     engine: str | None = "standin"
     url: str | None = None
+    access: Access = Access()
     tp: int = 2
     model: str | None = None
     port: int | None = None

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import threading
 import time
-from contextlib import closing
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mmload.errors import MmloadError
+from mmload.model.plan import Access
 from mmload.model.records import ServerScrape
 from mmload.observe.prometheus import parse_prometheus
+from mmload.plan.access import Site
 from mmload.store.append import LineWriter
 
 _TIMEOUT_S = 5.0
@@ -29,13 +29,13 @@ class MetricsScraper:
     `cpu_s`: what the scraping has cost on this side so far.
     """
 
-    def __init__(self, url: str, file: Path, interval_s: float = 1.0) -> None:
+    def __init__(self, url: str, file: Path, interval_s: float = 1.0, access: Access | None = None) -> None:
         self.failed: MmloadError | None = None
         self.warnings: list[str] = []
         self.cpu_s = 0.0
         self._file = file
         self._interval_ns = round(interval_s * 1e9)
-        self._page = _MetricsPage(url)
+        self._page = _MetricsPage(Site(url, access))
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -85,12 +85,9 @@ class MetricsScraper:
 class _MetricsPage:
     """/metrics of one server. A connection each time: one kept between rare scrapes is often closed by the server."""
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
+    def __init__(self, site: Site) -> None:
         self.absent = False
-        self._kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._host = parts.netloc
-        self._path = f"{parts.path.rstrip('/')}/metrics"
+        self._site = site
 
     def scrape(self) -> ServerScrape:
         """What the page says now. A value that is not finite is left out: JSON has no word for it."""
@@ -102,11 +99,8 @@ class _MetricsPage:
         return ServerScrape(t_ns=time.monotonic_ns(), metrics=finite)
 
     def _get(self) -> str:
-        with closing(self._kind(self._host, timeout=_TIMEOUT_S)) as connection:
-            connection.request("GET", self._path)
-            answer = connection.getresponse()
-            body = answer.read()
+        answer = self._site.get("/metrics", _TIMEOUT_S)
         if answer.status != HTTPStatus.OK:
             self.absent = answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
-            raise HTTPException(f"{self._path} answers {answer.status} {answer.reason}")
-        return body.decode()
+            raise HTTPException(f"/metrics answers {answer.status} {answer.reason}")
+        return answer.body.decode()

@@ -82,7 +82,7 @@ def _source(plan: Plan, workload: Workload) -> _Source:
 
         def made(job: _Job) -> Body:
             ask = make(workload, job.purpose, job.number, plan.seed)
-            return Body(ask.modality, encode(ask, workload, model))
+            return Body(ask.modality, encode(ask, workload, model, plan.extra_body))
 
         return _Source(made)
 
@@ -91,7 +91,7 @@ def _source(plan: Plan, workload: Workload) -> _Source:
 
     def given(job: _Job) -> Body:
         line = lines[job.number]
-        data = line.raw_body or encode(ask_of(line, file.parent), workload, model)
+        data = line.raw_body or encode(ask_of(line, file.parent), workload, model, plan.extra_body)
         return Body(line.modality, data, line.expected)
 
     return _Source(given, len(lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,10 +51,11 @@ class Body(NamedTuple):
     expected: str | None = None
 
 
-def encode(ask: Ask, workload: Workload, model: str) -> bytes:
-    """The JSON body for the workload's endpoint, at temperature 0."""
+def encode(ask: Ask, workload: Workload, model: str, extra: Mapping[str, object]) -> bytes:
+    """The JSON body for the workload's endpoint, at temperature 0. extra: fields that are added or take the place of
+    one of the same name."""
     make = _generate if workload.endpoint == "/generate" else _chat
-    return msgspec.json.encode(make(ask, workload, model))
+    return msgspec.json.encode({**make(ask, workload, model), **extra})
 
 
 def mime_of(path: Path) -> str | None:

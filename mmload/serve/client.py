@@ -6,11 +6,12 @@ import http.client
 import json
 import socket
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
-from mmload.errors import ServerError, UsageError
+from mmload.errors import ServerError
+from mmload.model.plan import Access
+from mmload.plan.access import Site
 
 
 class RankWord(msgspec.Struct, frozen=True):
@@ -46,31 +47,14 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
 class ServerClient:
     """Asks one server. Every method is bounded by its timeout and raises ServerError when there is no answer."""
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{url!r} is not a server's URL", "it looks like http://127.0.0.1:30000")
-        self.url = url.rstrip("/")
-        self.host = parts.hostname
-        self.port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._base = parts.path.rstrip("/")
-        self._https = parts.scheme == "https"
-
-    def get(self, path: str, timeout_s: float) -> tuple[int, bytes]:
-        """Status and body. Raises OSError or http.client.HTTPException."""
-        kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
-        connection = kind(self.host, self.port, timeout=timeout_s)
-        try:
-            connection.request("GET", self._base + path)
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
+    def __init__(self, url: str, access: Access | None = None) -> None:
+        self._site = Site(url, access)
+        self.url, self.host, self.port = self._site.url, self._site.host, self._site.port
 
     def is_healthy(self, timeout_s: float) -> bool:
         """True when /health answers 200, which takes SGLang a round trip through its ranks."""
         try:
-            return self.get("/health", timeout_s)[0] == 200
+            return self._site.get("/health", timeout_s).status == 200
         except (OSError, http.client.HTTPException):
             return False
 
@@ -83,15 +67,17 @@ class ServerClient:
 
     def _json(self, path: str, timeout_s: float) -> dict[str, Any] | None:
         try:
-            status, body = self.get(path, timeout_s)
+            answer = self._site.get(path, timeout_s)
         except (ConnectionRefusedError, socket.gaierror) as error:
             raise ServerError(f"nobody answers at {self.url}", "start a server first: mmload serve") from error
         except (OSError, http.client.HTTPException) as error:
             raise ServerError(f"{self.url}{path} gave no answer: {error or type(error).__name__}") from error
-        if status != 200:
+        if answer.status in (401, 403):
+            raise ServerError(f"{self.url} answers {answer.status}: it wants a token", "put it into $MMLOAD_TOKEN")
+        if answer.status != 200:
             return None
         try:
-            document = json.loads(body)
+            document = json.loads(answer.body)
         except ValueError:
             return None
         return document if isinstance(document, dict) else None

@@ -12,7 +12,7 @@ import psutil
 
 from mmload.discover import ServerProcess, discover, find_listener, from_pids
 from mmload.errors import ServerError, UsageError
-from mmload.model.plan import Plan
+from mmload.model.plan import Access, Plan
 from mmload.serve.client import ServerClient, ServerInfo
 from mmload.serve.engines import start_command
 from mmload.serve.process import StartedServer, free_port
@@ -24,8 +24,14 @@ _STOCK_OF_STANDIN = "original"  # what its ranks say when they run nothing speci
 class Target:
     """A server under test. `processes` is what was found when it was ready; `find` looks again."""
 
-    def __init__(self, url: str, server: StartedServer | None, pids: tuple[int, ...] = ()) -> None:
-        self.client = ServerClient(url)
+    def __init__(
+        self,
+        url: str,
+        server: StartedServer | None,
+        pids: tuple[int, ...] = (),
+        access: Access | None = None,
+    ) -> None:
+        self.client = ServerClient(url, access)
         self.processes: list[ServerProcess] = []
         self._server = server
         self._pids = pids
@@ -81,7 +87,7 @@ def preflight(plan: Plan) -> str:
     or ServerError.
     """
     if plan.url is not None:
-        announcement = ServerClient(plan.url).info().announcement
+        announcement = ServerClient(plan.url, plan.access).info().announcement
         return plan.variant or (announcement.variant if announcement else "stock")
     _start_command(plan, plan.port or 1)
     if plan.port is not None:
@@ -92,7 +98,7 @@ def preflight(plan: Plan) -> str:
 def aim(plan: Plan, log: Path) -> Target:
     """Start the plan's engine, or point at its URL. Raises ServerError; does not wait for readiness."""
     if plan.url is not None:
-        return Target(plan.url, server=None, pids=plan.pids)
+        return Target(plan.url, server=None, pids=plan.pids, access=plan.access)
     port = plan.port or free_port()
     return Target(f"http://127.0.0.1:{port}", StartedServer(_start_command(plan, port), log), plan.pids)
 

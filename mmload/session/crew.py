@@ -11,6 +11,7 @@ from mmload.drive.fleet import Fleet
 from mmload.drive.job import Job, Segment, Stop
 from mmload.errors import RunInvalid, ServerHung
 from mmload.model.live import LiveView
+from mmload.model.plan import Plan
 from mmload.model.records import RequestRecord
 from mmload.observe.cpu import ProcessSampler
 from mmload.observe.metrics import MetricsScraper
@@ -45,14 +46,14 @@ class Crew:
         self._interrupted = interrupted
         self._looked_s = 0.0
 
-    def observe(self, target: Target, timeout_s: float, stack: ExitStack) -> None:
+    def observe(self, target: Target, plan: Plan, stack: ExitStack) -> None:
         """Start the samplers on what was found behind the target."""
         self.sampler = ProcessSampler(target.processes, [], self.layout.processes, self.layout.host)
-        self.scraper = MetricsScraper(target.url, self.layout.server)
+        self.scraper = MetricsScraper(target.url, self.layout.server, access=plan.access)
         for observer in (self.sampler, self.scraper):
             observer.start()
             stack.callback(observer.stop)
-        self._watch = Watch(target, timeout_s)
+        self._watch = Watch(target, plan.timeout_s)
 
     def hire(self, jobs: list[Job], scratch: Path, stack: ExitStack) -> None:
         """Start the workers and wait until each has opened what the scratch folder holds for it."""

@@ -16,6 +16,7 @@ from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.records import RequestRecord
 from mmload.model.result import RankInfo
 from mmload.observe.stacks import Profiler, worth_profiling
+from mmload.plan.access import request_headers
 from mmload.plan.arrivals import PROFILE_LEAD_S, RunSchedule, build_schedule, main_windows, pool_size
 from mmload.plan.payloads import prepare
 from mmload.plan.workload import workload_of
@@ -69,7 +70,7 @@ def _measure(plan: Plan, crew: Crew, stack: ExitStack) -> None:
     schedule = build_schedule(plan)
     _prepare_payloads(plan, schedule, scratch, crew)
     _meet_server(plan, target, crew)
-    crew.observe(target, plan.timeout_s, stack)
+    crew.observe(target, plan, stack)
     crew.hire(_jobs(plan, target, schedule, scratch, crew.layout), scratch, stack)
     shutil.rmtree(scratch)  # the workers hold what they need: nothing is left on the disk, whatever ends the run
     _check_identity(crew)
@@ -133,7 +134,13 @@ def _jobs(plan: Plan, target: Target, schedule: RunSchedule | None, scratch: Pat
         if (part := getattr(schedule, segment)) is not None:
             schedules[segment] = str(scratch / f"{segment}.npy")
             part.save(scratch / f"{segment}.npy")
-    endpoint = Endpoint(url=target.url, path=workload.endpoint, stream=workload.stream, timeout_s=plan.timeout_s)
+    endpoint = Endpoint(
+        url=target.url,
+        path=workload.endpoint,
+        stream=workload.stream,
+        timeout_s=plan.timeout_s,
+        headers=request_headers(plan.access),
+    )
     return [
         Job(
             worker=worker,

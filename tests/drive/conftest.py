@@ -12,6 +12,7 @@ from mmload.drive.fleet import Fleet
 from mmload.drive.job import Closed, Endpoint, Identity, Job, Open
 from mmload.model.plan import ClosedLoop, OpenLoop, Plan
 from mmload.model.records import RequestRecord
+from mmload.plan.access import request_headers
 from mmload.plan.arrivals import PoolSize, build_schedule
 from mmload.plan.payloads import prepare
 from mmload.plan.workload import Image, Workload
@@ -57,7 +58,7 @@ SERVER = textwrap.dedent(
 class Load:
     """A plan, its payloads and its workers, against one server."""
 
-    def __init__(self, url, folder, *, load, duration_s=1.0, workers=1, timeout_s=10.0):
+    def __init__(self, url, folder, *, load, duration_s=1.0, workers=1, timeout_s=10.0, environment=None, **more):
         workload = Workload(about="test", rate_rps=100, items=(Image(width_px=56),))
         plan = Plan(
             variant=None,
@@ -69,6 +70,7 @@ class Load:
             workers=workers,
             identity_items=3,
             timeout_s=timeout_s,
+            **more,
         )
         self.folder = folder
         self.layout = create_run_folder(folder, "run")
@@ -78,7 +80,8 @@ class Load:
         if self.schedule is not None:
             self.schedule.main.save(folder / "main.npy")
             schedules["main"] = str(folder / "main.npy")
-        endpoint = Endpoint(url=url, path="/v1/chat/completions", stream=True, timeout_s=timeout_s)
+        headers = request_headers(plan.access, environment or {})
+        endpoint = Endpoint(url=url, path="/v1/chat/completions", stream=True, timeout_s=timeout_s, headers=headers)
         self.jobs = [
             Job(
                 worker=worker,
