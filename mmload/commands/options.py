@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from mmload.errors import UsageError
-from mmload.model.plan import ArrivalProcess, ProfileMode
+from mmload.model.plan import ArrivalProcess, OpenLoop, ProfileMode
 
 OUT = Path("profiles")
 
@@ -62,6 +62,24 @@ def json_object(text: str | None, option: str) -> dict[str, object]:
     if "stream" in document:
         raise UsageError(f"{option} can't set stream", "`stream` in the workload's file decides how answers are read")
     return document
+
+
+def open_loop(text: str, process: ArrivalProcess, cv: float | None) -> OpenLoop:
+    """`100`, `20..200` (a ramp over the window) or `50,100,200` (equal steps) -> the load with its mean rate."""
+    if ".." in text:
+        first, last = (_rate(part) for part in text.split("..", 1))
+        return OpenLoop(rate_rps=(first + last) / 2, ramp_rps=(first, last), arrival=process, cv=cv)
+    steps = tuple(_rate(part) for part in text.split(","))
+    if len(steps) == 1:
+        return OpenLoop(rate_rps=steps[0], arrival=process, cv=cv)
+    return OpenLoop(rate_rps=sum(steps) / len(steps), steps_rps=steps, arrival=process, cv=cv)
+
+
+def _rate(text: str) -> float:
+    try:
+        return in_range(float(text), "--rate", 0.01, 100_000, " req/s")
+    except ValueError as error:
+        raise UsageError(f"--rate {text!r} is not a number", "write it as 100, 20..200 or 50,100,200") from error
 
 
 def profile_mode(text: str) -> ProfileMode:

@@ -28,7 +28,16 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
         str | None, typer.Option(help="Patch variant; default stock, or what the server at --url announces.")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Open loop: requests per second offered.", rich_help_panel=_LOAD)
+        str | None,
+        typer.Option(
+            metavar="R",
+            help="Open loop: requests per second offered; FROM..TO for a ramp, A,B,C for steps.",
+            rich_help_panel=_LOAD,
+        ),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Arrivals replayed from a JSONL or CSV file.", rich_help_panel=_LOAD),
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(help="Closed loop: requests in flight.", rich_help_panel=_LOAD)
@@ -125,16 +134,16 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     if plan is not None:
         chosen = _repeat(plan, url)
     else:
-        workload_name, content = _workload(workload, items, rate)
-        load = _load(rate, concurrency, arrival, content.rate_rps)
-        if requests is None and duration is None:
+        workload_name, content = _workload(workload, items)
+        load, length_s = _load(rate, concurrency, trace, arrival, content.rate_rps)
+        if requests is None and duration is None and length_s is None:
             requests = content.requests
         chosen = Plan(
             variant=_known_variant(variant),
             workload_name=workload_name,
             workload=msgspec.to_builtins(content),
             load=load,
-            duration_s=seconds(duration or "40s", "--duration", shortest_s=1.0),
+            duration_s=length_s or seconds(duration or "40s", "--duration", shortest_s=1.0),
             warmup_s=seconds(warmup, "--warmup"),
             requests=whole(requests, "--requests", 1, 1_000_000_000),
             seed=int(in_range(seed, "--seed", 0, 2**63 - 1)),
@@ -191,11 +200,10 @@ def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
 
 
 def _title(plan: Plan) -> str:
-    from mmload.model.plan import OpenLoop  # noqa: PLC0415
+    from mmload.plan.load_text import load_text  # noqa: PLC0415
 
-    load = f"{plan.load.rate_rps:g} req/s" if isinstance(plan.load, OpenLoop) else f"{plan.load.concurrency} in flight"
     server = plan.url or f"{plan.engine} TP {plan.tp}"
-    return f"{plan.variant or 'stock'} on {server}, {plan.workload_name}, {load}"
+    return f"{plan.variant or 'stock'} on {server}, {plan.workload_name}, {load_text(plan.load)}"
 
 
 def _repeat(file: Path, url: str | None) -> Plan:
@@ -211,25 +219,42 @@ def _repeat(file: Path, url: str | None) -> Plan:
     return msgspec.structs.replace(plan, url=url, engine=None) if url else plan
 
 
-def _workload(name: str, items: Path | None, rate: float | None) -> tuple[str, Workload]:
+def _workload(name: str, items: Path | None) -> tuple[str, Workload]:
     """Name and content; the user's own items have no rate of their own and are sent one a second unless told."""
     from mmload.plan.workload import load_workload, workload_of_items  # noqa: PLC0415
 
-    return load_workload(name) if items is None else workload_of_items(items, rate or 1.0)
+    return load_workload(name) if items is None else workload_of_items(items, rate_rps=1.0)
 
 
-def _load(rate: float | None, concurrency: int | None, arrival: str, meant_rps: float) -> OpenLoop | ClosedLoop:
-    from mmload.model.plan import ClosedLoop, OpenLoop  # noqa: PLC0415
+def _load(
+    rate: str | None, concurrency: int | None, trace: Path | None, arrival: str, meant_rps: float
+) -> tuple[OpenLoop | ClosedLoop, float | None]:
+    """The load, and the length of its window where the load itself decides it (a trace)."""
+    from mmload.model.plan import ClosedLoop  # noqa: PLC0415
 
-    if rate is not None and concurrency is not None:
+    if sum(option is not None for option in (rate, concurrency, trace)) > 1:
         raise UsageError(
-            "--rate and --concurrency exclude each other", "--rate is an open loop, --concurrency a closed"
+            "--rate, --concurrency and --trace exclude each other",
+            "--rate and --trace are open loops, --concurrency a closed one",
         )
+    if trace is not None:
+        return _traced(trace)
     if concurrency is not None:
-        return ClosedLoop(concurrency=int(in_range(concurrency, "--concurrency", 1, 20_000)))
+        return ClosedLoop(concurrency=int(in_range(concurrency, "--concurrency", 1, 20_000))), None
     process, cv = options.arrival_process(arrival)
-    rate_rps = in_range(meant_rps if rate is None else rate, "--rate", 0.01, 100_000, " req/s")
-    return OpenLoop(rate_rps=rate_rps, arrival=process, cv=cv)
+    return options.open_loop(f"{meant_rps:g}" if rate is None else rate, process, cv), None
+
+
+def _traced(file: Path) -> tuple[OpenLoop, float]:
+    """A trace as a load: it lasts to its last request and one mean gap more."""
+    from mmload.model.plan import OpenLoop  # noqa: PLC0415
+    from mmload.plan.arrivals_trace import file_sha256, read_trace  # noqa: PLC0415
+
+    offsets = read_trace(file).due_offset_ns
+    length_s = max(1.0, float(offsets[-1]) / 1e9 * len(offsets) / max(1, len(offsets) - 1))
+    digest = file_sha256(file)
+    load = OpenLoop(rate_rps=len(offsets) / length_s, arrival="trace", trace=str(file.resolve()), trace_sha256=digest)
+    return load, length_s
 
 
 def _known_variant(name: str | None) -> str | None:

@@ -10,8 +10,9 @@ import msgspec
 from mmload.errors import FolderError, UsageError
 from mmload.judge.definition import Gate
 from mmload.judge.validity import unfit_as_baseline
-from mmload.model.plan import ClosedLoop, OpenLoop, Plan
+from mmload.model.plan import Plan
 from mmload.model.result import Manifest
+from mmload.plan.load_text import load_options, load_text
 from mmload.store.read import Run
 
 _SAME_HOST = ("name", "cpu", "cores")
@@ -64,7 +65,8 @@ def differences(candidate: Run, baseline: Run) -> list[str]:
 
 def command_for(variant: str, plan: Plan) -> str:
     """The command line that makes a run of `variant` comparable with a run of this plan."""
-    words = ["mmload", "run", "--variant", variant, "--workload", plan.workload_name, *_load_options(plan)]
+    words = ["mmload", "run", "--variant", variant, "--workload", plan.workload_name, *load_options(plan.load)]
+    words += ["--requests", str(plan.requests)] if plan.requests is not None else []
     words += ["--duration", f"{plan.duration_s:g}s", "--warmup", f"{plan.warmup_s:g}s", "--seed", str(plan.seed)]
     if plan.url:
         words += ["--url", plan.url]
@@ -73,16 +75,6 @@ def command_for(variant: str, plan: Plan) -> str:
     if plan.model:
         words += ["--model", plan.model]
     return shlex.join([*words, *(["--", *plan.engine_args] if plan.engine_args else [])])
-
-
-def _load_options(plan: Plan) -> list[str]:
-    requests = ["--requests", str(plan.requests)] if plan.requests is not None else []
-    match plan.load:
-        case ClosedLoop(concurrency=concurrency):
-            return ["--concurrency", str(concurrency), *requests]
-        case OpenLoop(rate_rps=rate_rps, arrival=arrival, cv=cv):
-            process = arrival if cv is None else f"{arrival}:{cv:g}"
-            return ["--rate", f"{rate_rps:g}", "--arrival", process, *requests]
 
 
 def _newest_first(runs: Sequence[Run]) -> list[Run]:
@@ -142,14 +134,13 @@ def _variant(manifest: Manifest) -> str:
 
 def _conditions(run: Run) -> dict[str, object]:
     manifest = run.manifest
-    load = run.plan.load
     return {
         "model": manifest.model,
         "tp": manifest.tp,
         "engine": manifest.engine,
         "engine version": manifest.engine_version,
         "workload": manifest.workload,
-        "load": f"{load.concurrency} in flight" if isinstance(load, ClosedLoop) else f"{load.rate_rps:g} requests/s",
+        "load": load_text(run.plan.load),
         "seed": manifest.seed,
         "schedule digest": manifest.schedule_sha256,
         "payload digest": manifest.payloads_sha256,

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 Modality = Literal["text", "image", "images", "video", "audio", "mixed"]
-ArrivalProcess = Literal["poisson", "constant", "gamma"]
+ArrivalProcess = Literal["poisson", "constant", "gamma", "trace"]
 ProfileMode = Literal["active", "idle", "native", "gil"]
 
 SCHEMA = 1
@@ -16,12 +16,20 @@ SCHEMA = 1
 class OpenLoop(msgspec.Struct, frozen=True, kw_only=True, tag="open", forbid_unknown_fields=True):
     """Requests are sent when the schedule says so, whatever the server does.
 
-    `cv` is the coefficient of variation of the gaps (gamma only; Poisson has 1, constant 0).
+    rate_rps: the mean over the measured window. steps_rps: the window is cut into equal parts with these rates.
+    ramp_rps: the rate goes linearly from the first to the second over the window. cv: coefficient of variation of the
+    gaps (gamma only; Poisson has 1, constant 0). trace: the file whose times are replayed in the measured window
+    (arrival 'trace'), trace_sha256 its content. Warm-up and profile window are flat: at the rate that the window
+    begins with, and at its mean.
     """
 
     rate_rps: float
     arrival: ArrivalProcess = "poisson"
     cv: float | None = None
+    steps_rps: tuple[float, ...] = ()
+    ramp_rps: tuple[float, float] | None = None
+    trace: str | None = None
+    trace_sha256: str | None = None
 
 
 class ClosedLoop(msgspec.Struct, frozen=True, kw_only=True, tag="closed", forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,13 @@ from numpy.typing import NDArray
 from mmload.errors import FolderError, UsageError
 from mmload.model.plan import OpenLoop, Plan
 from mmload.model.records import RequestPhase
-from mmload.plan import arrivals_processes as processes
+from mmload.plan.arrivals_window import window_arrivals
 from mmload.plan.randomness import Purpose, stream
 from mmload.plan.workload import workload_of
 
 PHASES: tuple[RequestPhase, ...] = ("warmup", "measure", "profile", "identity")  # by the code in Schedule.phase
 PROFILE_LEAD_S = 2.0  # a drained server fills up again before the profile window counts
 
-_MAX_CV = 10  # past it nearly all requests fall on a few instants, and gamma draws underflow
 _REQUEST = np.dtype([("due_offset_ns", "<i8"), ("item", "<i4"), ("phase", "u1")], align=True)
 
 
@@ -173,31 +172,17 @@ def closed_loop_items(plan: Plan, worker: int = 0, workers: int = 1) -> Iterator
 
 
 def _segment(plan: Plan, load: OpenLoop, windows: tuple[Window, ...], numbers: Iterator[int]) -> Schedule:
-    due = [_arrivals(load, window, plan.seed) for window in windows]
-    counts = [len(part) for part in due]
-    phase = np.repeat(np.array([PHASES.index(window.phase) for window in windows], np.uint8), counts)
-    item = np.fromiter(islice(numbers, sum(counts)), np.int32, sum(counts))
-    return Schedule.of(np.concatenate(due), item, phase)
+    parts = [_part(load, window, plan.seed, numbers) for window in windows]
+    return Schedule.of(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _arrivals(load: OpenLoop, window: Window, seed: int) -> NDArray[np.int64]:
-    purpose = Purpose[f"{window.phase.upper()}_ARRIVALS"]
-    duration_s = (window.end_ns - window.start_ns) / 1e9
-    count = round(load.rate_rps * duration_s)
-    if count <= 0:
-        return np.empty(0, np.int64)
-    points = _points(load, count, stream(seed, purpose))
-    return processes.at_rate(points, processes.flat(load.rate_rps, duration_s)) + window.start_ns
-
-
-def _points(load: OpenLoop, count: int, rng: np.random.Generator) -> processes.Points:
-    if load.arrival == "gamma":
-        if load.cv is None or not 0 < load.cv <= _MAX_CV:
-            raise UsageError(
-                f"gamma arrivals need a coefficient of variation above 0 and up to {_MAX_CV}", "e.g. --arrival gamma:2"
-            )
-        return processes.gamma(count, load.cv, rng)
-    return processes.poisson(count, rng) if load.arrival == "poisson" else processes.constant(count)
+def _part(load: OpenLoop, window: Window, seed: int, numbers: Iterator[int]) -> tuple[NDArray[Any], ...]:
+    """Due offsets, items and phases of one window."""
+    rng = stream(seed, Purpose[f"{window.phase.upper()}_ARRIVALS"])
+    arrivals = window_arrivals(load, window.phase, (window.end_ns - window.start_ns) / 1e9, rng)
+    count = len(arrivals.due_offset_ns)
+    items = arrivals.item if arrivals.item is not None else np.fromiter(islice(numbers, count), np.int32, count)
+    return arrivals.due_offset_ns + window.start_ns, items, np.full(count, PHASES.index(window.phase), np.uint8)
 
 
 def _item_numbers(plan: Plan, block: int = 4096) -> Iterator[int]:

@@ -7,6 +7,7 @@ differences count. An item is `item`: the number of an item of the workload, cou
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,14 @@ def read_trace(path: Path) -> Trace:
     order = np.argsort(due_s, kind="stable")
     due_ns = np.rint((due_s[order] - due_s[order[0]]) * 1e9).astype(np.int64)
     return Trace(due_ns, np.array(items, np.int32)[order] if items else None)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of the file, so that a plan can tell whether its trace is still the same. Raises ConfigError."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -57,8 +57,8 @@ def test_why_there_is_no_baseline_is_said(tmp_path):
         ({"engine": "sglang"}, "engine: sglang, not standin"),
         ({"host": "host-b"}, "host name: host-b, not host-a"),
         ({"seed": 3}, "seed: 3, not 0"),
-        ({"rate_rps": 50.0}, "load: 50 requests/s, not 100 requests/s"),
-        ({"concurrency": 8}, "load: 8 in flight, not 100 requests/s"),
+        ({"rate_rps": 50.0}, "load: 50 req/s, not 100 req/s"),
+        ({"concurrency": 8}, "load: 8 in flight, not 100 req/s"),
     ],
 )
 def test_what_differs_between_two_runs_is_listed(tmp_path, changes, difference):
