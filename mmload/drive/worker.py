@@ -53,7 +53,7 @@ from mmload.plan.access import tls_context
 from mmload.store.append import LineWriter
 
 _SAMPLE_S = 0.25
-_HEARTBEAT_S = 0.02
+_HEARTBEAT_S = 0.05
 _NICE = -10
 
 
