@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 
@@ -34,9 +35,14 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    context: typer.Context,
+    version: bool = typer.Option(  # noqa: ARG001 (its callback does it)
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     """Nothing that holds for every command but this."""
+    if context.invoked_subcommand not in ("run", "serve"):  # what talks to servers must live through a closed socket
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def main() -> None:
@@ -48,9 +54,6 @@ def main() -> None:
 
         print_error(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of a pipe went away: `mmload runs list | head -1`
-        sys.stderr.close()
-        sys.exit(141)
     except Exception:  # noqa: BLE001 (whatever it is, it must not end in exit code 1: that is a failed gate)
         traceback.print_exc()
         print("error: a fault of mmload itself; what was measured is kept", file=sys.stderr)

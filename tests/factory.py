@@ -36,7 +36,8 @@ class Truth(msgspec.Struct, kw_only=True):
     number: orders the runs, the higher the newer. response_ms, outcomes: of the measured requests in order of due time
     (outcomes maps an index to what became of it). cpu_pct: process name -> percent of a core. work_share: of the ranks'
     stacks. build_ms: CPU milliseconds per request for construction and hash, by process; None: a server without
-    counters. answers: of the identity items. rss_bytes: resident memory as a function of seconds.
+    counters. met: the share of the requests that a process has got to, where a queue builds before it. answers: of the
+    identity items. rss_bytes: resident memory as a function of seconds. requests: the plan's own number of them.
     """
 
     number: int = 0
@@ -61,10 +62,13 @@ class Truth(msgspec.Struct, kw_only=True):
     work_share: float = 0.8
     stack_samples: int = 1000
     build_ms: Mapping[str, float] | None = None
+    met: Mapping[str, float] = {}
     answers: Sequence[str] = ("red", "green", "blue", "grey")
     rss_bytes: Callable[[float], float] = lambda _s: 5e8
     ends_after_s: float | None = None
     limits: GeneratorLimits = GeneratorLimits()
+    requests: int | None = None
+    timeout_s: float = 30.0
 
     @property
     def planned(self) -> int:
@@ -87,11 +91,12 @@ def make_run(out: Path, variant: str = "optimized", **truth: object) -> Run:
     layout = create_run_folder(out, run_id)
     write_document(layout.plan, _plan(told, variant))
     write_document(layout.manifest, _manifest(told, variant, run_id))
+    requests = requests_of(told)
     kinds = (
-        (layout.requests, requests_of(told)),
+        (layout.requests, requests),
         (layout.processes, _processes(told)),
         (layout.host, _host(told)),
-        (layout.generator, _generator(told)),
+        (layout.generator, _generator(told, requests)),
         (layout.server, _scrapes(told)),
     )
     for path, records in kinds:
@@ -166,6 +171,8 @@ def _plan(told: Truth, variant: str) -> Plan:
         tp=told.tp,
         engine=told.engine,
         limits=told.limits,
+        requests=told.requests,
+        timeout_s=told.timeout_s,
     )
 
 
@@ -245,19 +252,24 @@ def _host(told: Truth) -> Iterable[HostSample]:
         )
 
 
-def _generator(told: Truth) -> Iterable[GeneratorSample]:
+def _generator(told: Truth, requests: Sequence[RequestRecord]) -> Iterable[GeneratorSample]:
+    times_ns = (
+        [r.due_ns for r in requests],
+        [r.sent_ns for r in requests if r.sent_ns is not None],
+        [r.done_ns for r in requests if r.done_ns is not None],
+    )
+    times_ns = [np.sort(np.array(times, np.int64)) for times in times_ns]
     for t_ns in _ticks_ns(told, 0.25):
-        elapsed_s = (t_ns - START_NS) / S
-        done = round(elapsed_s * told.rate_rps)
+        due, sent, done = (int(np.searchsorted(times, t_ns, side="right")) for times in times_ns)
         yield GeneratorSample(
             t_ns=t_ns,
             worker=0,
-            due=done,
-            sent=done,
+            due=due,
+            sent=sent,
             done=done,
-            in_flight=3,
+            in_flight=sent - done,
             stall_ms=told.stall_ms,
-            cpu_s=elapsed_s / 10,
+            cpu_s=(t_ns - START_NS) / S / 10,
         )
 
 
@@ -271,13 +283,14 @@ def _scrapes(told: Truth) -> Iterable[ServerScrape]:
         metrics = {"sglang:num_running_reqs": 3.0}
         for process in cpu_s:
             counted = {f"{stage}_cpu_seconds": cpu_s[process] / 2 for stage in _STAGES}
-            counted |= {"requests": float(requests), "broadcasts": float(requests), "receive_batches": float(requests)}
+            met = requests * told.met.get(process, 1.0)
+            counted |= dict.fromkeys(("requests", "broadcasts", "receive_batches"), met)
             metrics |= {f'mmload_handoff_{k}_total{{process="{process}"}}': v for k, v in counted.items()}
         yield ServerScrape(t_ns=t_ns, metrics=metrics)
         arrived = round(told.rate_rps)
         requests += arrived
         for process, ms in told.build_ms.items():
-            cpu_s[process] += arrived * ms / 1000 * (1 + 0.05 * rng.standard_normal())
+            cpu_s[process] += arrived * told.met.get(process, 1.0) * ms / 1000 * (1 + 0.05 * rng.standard_normal())
 
 
 def _stacks(told: Truth) -> str:

@@ -30,6 +30,7 @@ class ProcessSeries(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     role: Role
+    rank: int | None
     t_ns: NDArray[np.int64]
     cpu_s: NDArray[np.float64]
     rss_bytes: NDArray[np.int64]
@@ -80,6 +81,12 @@ def work_interval(total: Interval, share: Interval) -> Interval:
     return Interval(value, max(0.0, value - below), min(total.high, value + above))
 
 
+def coverage(series: ProcessSeries, window: Window) -> float:
+    """The share of the window between the first and the last sample of the process."""
+    start_ns, end_ns = _covered(series, window)
+    return max(0, end_ns - start_ns) / (window.end_ns - window.start_ns)
+
+
 def rss_max_bytes(series: ProcessSeries, window: Window) -> int:
     return int(series.rss_bytes[series.within(window)].max(initial=0))
 
@@ -104,6 +111,7 @@ def _series(name: str, samples: list[ProcessSample]) -> ProcessSeries:
     return ProcessSeries(
         name=name,
         role=samples[0].role,
+        rank=samples[0].rank,
         t_ns=np.array([sample.t_ns for sample in samples], np.int64),
         cpu_s=np.array(cumulative),
         rss_bytes=np.array([sample.rss_bytes for sample in samples], np.int64),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -33,24 +33,35 @@ class HandoffCounters(msgspec.Struct, frozen=True):
 
     columns: dict[str, dict[str, Values]]
 
+    @property
+    def processes(self) -> list[str]:
+        """By name; a process that neither met a request nor spent anything in the window is left out."""
+        return sorted(
+            name
+            for name in self.columns["requests"]
+            if growth(self.requests(name)) or growth(self.cpu_s(HANDOFF_STAGES, name))
+        )
+
+    @property
+    def scrapes(self) -> int:
+        return len(next(iter(self.columns["requests"].values())))
+
     def total(self, column: str) -> Values:
         """A column over all processes, at each scrape."""
-        rows = list(self.columns[column].values())
-        return _largest(rows) if column in _ON_EVERY_RANK else _sum(rows)
+        return _together(column, list(self.columns[column].values()))
 
-    def requests(self) -> Values:
-        """Requests with media, at each scrape: every process counts each of them, the tokenizer first."""
-        rows = self.columns["requests"]
-        return rows["tokenizer"] if "tokenizer" in rows else _largest(list(rows.values()))
+    def requests(self, process: str) -> Values:
+        """Requests with media that the process has met, at each scrape: each of them meets every process, but while a
+        queue builds the tokenizer is ahead of the ranks."""
+        return self.columns["requests"][process]
 
-    def cpu_s(self, stages: Iterable[str], process: str | None = None) -> Values:
-        """CPU seconds of the stages at each scrape, over all processes or of one."""
-        columns = [f"{stage}_cpu_seconds" for stage in stages]
-        return _sum([self.total(column) if process is None else self.columns[column][process] for column in columns])
+    def cpu_s(self, stages: Iterable[str], process: str) -> Values:
+        """CPU seconds of the stages in one process, at each scrape."""
+        return np.asarray(np.sum([self.columns[f"{stage}_cpu_seconds"][process] for stage in stages], axis=0))
 
 
 def handoff_counters(scrapes: Iterable[ServerScrape], window: Window) -> HandoffCounters | None:
-    """The counters in the window; None when the server exports none or nothing was counted between two scrapes."""
+    """The counters in the window; None when the server exports none or a process spent something and met no request."""
     seen = sorted((s for s in scrapes if window.start_ns <= s.t_ns <= window.end_ns), key=lambda scrape: scrape.t_ns)
     rows = [row for scrape in seen if (row := _counters_of(scrape))]
     complete = [row for row in rows if row.keys() == rows[-1].keys()]
@@ -62,29 +73,35 @@ def handoff_counters(scrapes: Iterable[ServerScrape], window: Window) -> Handoff
     if not processes or any(columns[column].keys() != processes for column in needed):
         return None
     counters = HandoffCounters(dict(columns))
-    return counters if growth(counters.requests()) > 0 else None
+    met = [growth(counters.requests(process)) for process in counters.processes]
+    return counters if met and min(met) > 0 else None
 
 
 def per_request(counters: HandoffCounters) -> dict[str, float]:
     """Each column's growth per request: `<column>_per_request`, seconds as milliseconds; build and handoff CPU over
-    all processes and of each one (`build_cpu_ms_per_request{process="scheduler_TP0"}`)."""
-    requests = growth(counters.requests())
+    all processes and of each one (`build_cpu_ms_per_request{process="scheduler_TP0"}`).
+
+    What a process spent is divided by the requests that it met itself, so that a backlog between tokenizer and ranks
+    makes nothing cheaper.
+    """
+    met = {process: growth(counters.requests(process)) for process in counters.processes}
     figures = {}
     for kind, stages in (("build", BUILD_STAGES), ("handoff", HANDOFF_STAGES)):
-        figures[f"{kind}_cpu_ms_per_request"] = 1e3 * growth(counters.cpu_s(stages)) / requests
-        for process in sorted(counters.columns["requests"]):
-            name = f'{kind}_cpu_ms_per_request{{process="{process}"}}'
-            figures[name] = 1e3 * growth(counters.cpu_s(stages, process)) / requests
+        costs_ms = {name: 1e3 * growth(counters.cpu_s(stages, name)) / met[name] for name in met}
+        figures[f"{kind}_cpu_ms_per_request"] = sum(costs_ms.values())
+        figures |= {f'{kind}_cpu_ms_per_request{{process="{name}"}}': ms for name, ms in costs_ms.items()}
     for column in sorted(counters.columns.keys() - {"requests", "build_cpu_seconds", "build_wall_seconds"}):
         seconds = column.endswith("_seconds")
+        rows = counters.columns[column]
+        each = [(1e3 if seconds else 1) * growth(rows[name]) / met[name] for name in met if name in rows]
         name = f"{column.removesuffix('_seconds')}_ms" if seconds else column
-        figures[f"{name}_per_request"] = (1e3 if seconds else 1) * growth(counters.total(column)) / requests
+        figures[f"{name}_per_request"] = float(_together(column, each))
     return figures
 
 
 def block_growth(counters: HandoffCounters, cumulative: Values) -> Values:
     """What a cumulative array grew by in each block of scrapes; empty where there are too few for blocks."""
-    count = min(MOST_BLOCKS, len(counters.requests()) - 1)
+    count = min(MOST_BLOCKS, counters.scrapes - 1)
     if count < FEWEST_BLOCKS:
         return np.empty(0)
     edges = np.linspace(0, len(cumulative) - 1, count + 1).round().astype(int)
@@ -101,9 +118,7 @@ def _counters_of(scrape: ServerScrape) -> dict[tuple[str, str], float]:
     return {(match["column"], match["process"]): value for match, value in matches if match}
 
 
-def _sum(rows: list[Values]) -> Values:
-    return np.asarray(np.vstack(rows).sum(axis=0), np.float64)
-
-
-def _largest(rows: list[Values]) -> Values:
-    return np.asarray(np.vstack(rows).max(axis=0), np.float64)
+def _together(column: str, rows: Sequence[Values] | Sequence[float]) -> Values:
+    """What all processes counted: the largest row where each counts the same event, else their sum."""
+    largest = column in _ON_EVERY_RANK and len(rows) > 0
+    return np.asarray(np.max(rows, axis=0) if largest else np.sum(rows, axis=0), np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -68,6 +69,13 @@ def missing_requests(measured: Sequence[RequestRecord], window: Window, plan: Pl
     return max(0, round(plan.load.rate_rps * planned_ns / 1e9) - len(measured))
 
 
+def offered_rps(measured: Sequence[RequestRecord], window: Window, plan: Plan) -> float | None:
+    """Scheduled requests over the window. None in a closed loop: it offers nothing, it follows."""
+    if not isinstance(plan.load, OpenLoop):
+        return None
+    return (len(measured) + missing_requests(measured, window, plan)) / window.length_s
+
+
 def answers_per_block(records: Iterable[RequestRecord], window: Window) -> NDArray[np.float64]:
     """Correct answers per second in each block of the window, by the time they were complete; maybe no blocks."""
     done_ns = _answered_ns(records, window)
@@ -82,6 +90,11 @@ def achieved_rps(records: Iterable[RequestRecord], window: Window) -> float:
     return len(_answered_ns(records, window)) / window.length_s
 
 
+def answers_to_warmup(records: Iterable[RequestRecord], window: Window) -> int:
+    """Correct answers complete within the window to requests that were due before it."""
+    return len(_answered_ns((record for record in records if record.phase == "warmup"), window))
+
+
 def outcomes(measured: Iterable[RequestRecord]) -> dict[str, int]:
     """Outcome -> requests, in the order of model.records.OUTCOMES, without the kinds that did not occur."""
     counts = Counter[str](record.outcome for record in measured)
@@ -93,16 +106,25 @@ def modalities(measured: Iterable[RequestRecord]) -> dict[str, int]:
     return dict(sorted(Counter(record.modality for record in measured).items()))
 
 
-def tokens_per_s(measured: Iterable[RequestRecord], window: Window) -> float | None:
-    """Completion tokens of correct answers over the window; None where the server does not say how many."""
-    said = [r.completion_tokens for r in measured if r.outcome == "ok" and r.completion_tokens is not None]
-    return sum(said) / window.length_s if said else None
+def tokens_per_s(records: Iterable[RequestRecord], window: Window) -> float | None:
+    """Completion tokens of correct answers that arrived within the window, whenever the request was due, over its
+    length. An answer that was not streamed arrived when it was done, and counts as far as the server says how many
+    tokens it has; None without any that do."""
+    arrived = [_tokens_within(r, window) for r in records if r.outcome == "ok" and (r.completion_tokens or r.token_ns)]
+    return sum(arrived) / window.length_s if arrived else None
 
 
 def cached_token_share(measured: Iterable[RequestRecord]) -> float | None:
     """Prompt tokens that the server found in its cache, as a share; None where it does not say."""
     said = [(r.cached_tokens, r.prompt_tokens) for r in measured if r.cached_tokens is not None and r.prompt_tokens]
     return sum(cached for cached, _ in said) / sum(prompt for _, prompt in said) if said else None
+
+
+def _tokens_within(record: RequestRecord, window: Window) -> float:
+    """A streamed event may bring several tokens: its part of those that the server counted."""
+    arrivals_ns = record.token_ns or [record.done_ns or 0]
+    within = bisect_right(arrivals_ns, window.end_ns) - bisect_left(arrivals_ns, window.start_ns)
+    return (record.completion_tokens or len(arrivals_ns)) * within / len(arrivals_ns)
 
 
 def _answered_ns(records: Iterable[RequestRecord], window: Window) -> list[int]:

@@ -17,9 +17,14 @@ from mmload.model.result import GeneratorHealth
 
 
 def generator_health(
-    measured: Sequence[RequestRecord], missing: int, samples: Iterable[GeneratorSample], window: Window
+    measured: Sequence[RequestRecord],
+    missing: int,
+    samples: Iterable[GeneratorSample],
+    window: Window,
+    ended_by: str | None = None,
 ) -> GeneratorHealth:
-    """Health in the measure window. `missing`: scheduled requests that have no record; they count as undelivered."""
+    """Health in the measure window. missing: scheduled requests that have no record; they count as undelivered.
+    ended_by: what ended the run early; requests dropped for that reason do not."""
     lags_ms = np.sort([(r.sent_ns - r.due_ns - r.connect_ns) / 1e6 for r in measured if r.sent_ns is not None])
     workers = _by_worker(samples, window)
     cpu_s = [series[-1].cpu_s - series[0].cpu_s for series in workers if len(series) > 1]
@@ -28,7 +33,7 @@ def generator_health(
     return GeneratorHealth(
         scheduled=len(measured) + missing,
         sent=len(lags_ms),
-        undelivered=missing + sum(record.outcome == "dropped" for record in measured),
+        undelivered=missing + sum(r.outcome == "dropped" and r.error != ended_by for r in measured),
         lag_p50_ms=percentile(lags_ms, 0.50),
         lag_p99_ms=percentile(lags_ms, 0.99),
         lag_max_ms=percentile(lags_ms, 1.0),

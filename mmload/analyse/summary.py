@@ -5,6 +5,7 @@ Pure: the same folder gives the same summary, whatever the order of its records,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -25,12 +26,14 @@ from mmload.analyse.cpu_work import WorkShare, work_shares
 from mmload.analyse.handoff import handoff_counters, per_request
 from mmload.analyse.load import Window
 from mmload.analyse.load_generator import generator_faults, generator_health
-from mmload.model.plan import GeneratorLimits, OpenLoop
+from mmload.model.plan import GeneratorLimits
 from mmload.model.records import RequestRecord
 from mmload.model.result import GeneratorHealth, ProcessCpu, Quantiles, Summary
 from mmload.store.read import Run
 
 _BUSY_HOST = 0.9  # share of all cores: from here on, server and generator wait for each other
+_MANY_FROM_WARMUP = 0.01  # of the requests: fewer answers to warm-up requests move no figure that is shown
+_MOSTLY_FAILED = 0.5
 
 
 def summarise(run: Run) -> Summary:
@@ -48,7 +51,7 @@ def summarise(run: Run) -> Summary:
     return msgspec.structs.replace(
         _nothing_measured(run),
         duration_s=window.length_s,
-        offered_rate_rps=_offered_rps(run, len(measured) + missing, window),
+        offered_rate_rps=load.offered_rps(measured, window, run.plan),
         achieved_rate_rps=load.achieved_rps(run.requests, window),
         achieved_low=max(0.0, bounds[0]) if bounds else None,
         achieved_high=bounds[1] if bounds else None,
@@ -60,24 +63,25 @@ def summarise(run: Run) -> Summary:
         ttft_ms=latency.quantiles(latency.ttft_ms(measured)),
         itl_ms=latency.quantiles(latency.itl_ms(measured)),
         tpot_ms=latency.quantiles(latency.tpot_ms(measured)),
-        tokens_per_s=load.tokens_per_s(measured, window),
+        tokens_per_s=load.tokens_per_s(run.requests, window),
         cached_token_share=load.cached_token_share(measured),
         modalities=load.modalities(measured),
         cpu=cpu,
-        generator=generator_health(measured, missing, run.generator, window),
+        generator=generator_health(measured, missing, run.generator, window, run.manifest.error),
         handoff=per_request(counters) if counters else {},
-        warnings=[*run.manifest.warnings, *_warnings(run, window, series.keys() - cpu.keys())],
+        warnings=[
+            *_failures(measured),
+            *run.manifest.warnings,
+            *_backlog(run, measured, window),
+            *_warnings(run, window, series.keys() - cpu.keys()),
+        ],
     )
 
 
 def judge_generator(summary: Summary, limits: GeneratorLimits) -> list[str]:
-    """Why the generator makes the run INVALID, one sentence a reason; empty when it does not. A run that measured
-    nothing, or whose server failed, is not the generator's fault; nor is what an interrupt left undelivered."""
-    if summary.status == "failed" or not summary.generator.scheduled:
-        return []
-    if summary.status == "partial":
-        limits = msgspec.structs.replace(limits, undelivered=1.0)
-    return generator_faults(summary.generator, limits)
+    """Why the generator makes the run INVALID, whatever became of the server: one sentence a reason; empty when it does
+    not. A run that measured nothing is not the generator's fault."""
+    return generator_faults(summary.generator, limits) if summary.generator.scheduled else []
 
 
 def _nothing_measured(run: Run) -> Summary:
@@ -123,11 +127,6 @@ def _nothing_measured(run: Run) -> Summary:
     )
 
 
-def _offered_rps(run: Run, scheduled: int, window: Window) -> float | None:
-    """None in a closed loop: it offers nothing, it follows."""
-    return scheduled / window.length_s if isinstance(run.plan.load, OpenLoop) else None
-
-
 def _process_cpu(series: ProcessSeries, share: WorkShare | None, window: Window) -> ProcessCpu | None:
     """None where the process was sampled too little to say anything."""
     value = total_pct(series, window)
@@ -155,6 +154,26 @@ def _identity(records: Iterable[RequestRecord]) -> dict[str, str]:
         (r.item, r.output_sha256) for r in records if r.phase == "identity" and r.outcome == "ok" and r.output_sha256
     )
     return dict(answered)
+
+
+def _failures(measured: Sequence[RequestRecord]) -> Sequence[str]:
+    """A warning when most of the requests failed, with the error that most of these had."""
+    errors = Counter(record.error or record.outcome for record in measured if record.outcome != "ok")
+    if errors.total() <= _MOSTLY_FAILED * len(measured):
+        return []
+    error, count = min(errors.items(), key=lambda item: (-item[1], item[0]))
+    return [f"{errors.total():,} of {len(measured):,} requests failed, {count:,} of them with: {error}"]
+
+
+def _backlog(run: Run, measured: Sequence[RequestRecord], window: Window) -> Sequence[str]:
+    """A warning when the server answered more than was offered, because it still owed answers from warm-up."""
+    offered_rps = load.offered_rps(measured, window, run.plan)
+    owed = load.answers_to_warmup(run.requests, window)
+    if offered_rps is None or load.achieved_rps(run.requests, window) <= offered_rps:
+        return []
+    if owed <= _MANY_FROM_WARMUP * len(measured):
+        return []
+    return [f"{owed:,} of the answers in the window were due in warm-up: more were answered than were offered"]
 
 
 def _warnings(run: Run, window: Window, unknown: Iterable[str]) -> Sequence[str]:

@@ -50,7 +50,7 @@ def gate(  # noqa: PLR0913, PLR0917 (a command line has as many options as its c
     definition = load_gate(gate)
     stored = list_runs(out)
     given = [find_run(name, out) for name in runs or ()]
-    baselines = {variant: find_run(run, out) for variant, run in map(_variant_and_run, baseline or ())}
+    baselines = _baselines(baseline or [], out)
     choice = choose_runs(given or stored, definition, candidate, baselines, also=stored)
     verdict = _judge(definition, choice)
     _report(verdict, junit, markdown)
@@ -68,12 +68,15 @@ def judge_new_run(run: Run, gate: str, out: Path, console: Console) -> int:
 
 
 def _judge(definition: Gate, choice: Choice) -> Verdict:
-    """The verdict, kept in the candidate's folder."""
+    """The verdict, kept in the candidate's folder where that can be written."""
     from mmload.judge.gate import judge  # noqa: PLC0415
     from mmload.store.append import write_document  # noqa: PLC0415
 
     verdict = judge(definition, choice)
-    write_document(choice.candidate.layout.verdict, verdict)
+    try:
+        write_document(choice.candidate.layout.verdict, verdict)
+    except FolderError as error:  # a folder that may only be read can still be judged
+        print(f"warning: the verdict is not kept: {error}", file=sys.stderr)
     return verdict
 
 
@@ -107,6 +110,17 @@ def _write(file: Path, text: str, mode: str = "w") -> None:
             output.write(text)
     except OSError as error:
         raise FolderError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _baselines(options: list[str], out: Path) -> dict[str, Run]:
+    from mmload.store.read import find_run  # noqa: PLC0415
+
+    baselines: dict[str, Run] = {}
+    for variant, run in map(_variant_and_run, options):
+        if variant in baselines:
+            raise UsageError(f"--baseline {variant}= is given twice", "a variant has one baseline")
+        baselines[variant] = find_run(run, out)
+    return baselines
 
 
 def _variant_and_run(text: str) -> tuple[str, str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from typer import Context
 
 from mmload.errors import UsageError
 from mmload.model.plan import ArrivalProcess, OpenLoop, ProfileMode
@@ -15,6 +18,32 @@ _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 _HEADER = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*)$")  # RFC 9110, 5.1 and 5.5
 _LONGEST_S = 14 * 86400.0
+
+
+def refuse_contradictions(context: Context, excluded: Mapping[str, Sequence[str]]) -> None:
+    """Raise UsageError when an option was given together with one that it leaves no room for."""
+    given = _given(context)
+    for option, others in excluded.items():
+        for other in others:
+            if option in given and other in given:
+                raise UsageError(f"{_flag(option)} and {_flag(other)} exclude each other", "leave one of them out")
+
+
+def refuse_beside(context: Context, option: str, allowed: Sequence[str]) -> None:
+    """Raise UsageError when anything but `allowed` was given beside `option`."""
+    for other in sorted(_given(context) - set(allowed)):
+        raise UsageError(
+            f"{_flag(option)} decides everything: {_flag(other)} would be ignored", "leave one of them out"
+        )
+
+
+def _given(context: Context) -> set[str]:
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def _flag(name: str) -> str:
+    return "-- ENGINE ARGS" if name == "engine_args" else f"--{name.replace('_', '-')}"
 
 
 def seconds(text: str, option: str, *, shortest_s: float = 0.0) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,10 +18,20 @@ if TYPE_CHECKING:
     from mmload.plan.workload import Workload
     from mmload.store.read import Run
 
+# What an option leaves no room for: given together, one of them would be ignored without a word.
+_EXCLUDED = {
+    "url": ("engine", "tp", "port", "engine_args"),
+    "items": ("workload",),
+    "concurrency": ("arrival",),
+    "trace": ("arrival", "duration", "requests"),
+    "requests": ("duration",),
+}
+
 _LOAD, _SERVER, _PROFILE, _RESULT = "Load", "Server", "Profile", "Result"
 
 
 def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its contract names)
+    context: typer.Context,
     engine_args: Annotated[list[str] | None, typer.Argument(metavar="[-- ENGINE ARGS...]", show_default=False)] = None,
     variant: Annotated[
         str | None, typer.Option(help="Patch variant; default stock, or what the server at --url announces.")
@@ -129,9 +138,11 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     """
     import msgspec  # noqa: PLC0415
 
+    options.refuse_contradictions(context, _EXCLUDED)
     from mmload.model.plan import Access, Plan, ProfilePlan  # noqa: PLC0415
 
     if plan is not None:
+        options.refuse_beside(context, "plan", allowed=("out", "json", "url", "plan"))
         chosen = _repeat(plan, url)
     else:
         workload_name, content = _workload(workload, items)
@@ -179,7 +190,7 @@ def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
     else whether the figures can be trusted."""
     from mmload.session.run import run as run_session  # noqa: PLC0415
     from mmload.show.live import LiveDisplay  # noqa: PLC0415
-    from mmload.show.terminal import open_console  # noqa: PLC0415
+    from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
     from mmload.show.terminal_summary import render_summary  # noqa: PLC0415
 
     console = open_console(stderr=as_json)
@@ -191,8 +202,7 @@ def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
         for stored in sealed:
             console.print(render_summary(stored.summary, stored.manifest))
             if as_json:
-                sys.stdout.write(stored.layout.summary.read_text(encoding="utf-8"))
-                sys.stdout.flush()
+                print_document(stored.layout.summary.read_text(encoding="utf-8"))
     stored = sealed[0]
     if plan.gate is not None:
         return judge_new_run(stored, plan.gate, out, console)
@@ -280,7 +290,7 @@ def _workers(text: str, load: OpenLoop | ClosedLoop) -> int:
 
     if text == "auto":
         wanted = load.rate_rps / 1000 if isinstance(load, OpenLoop) else load.concurrency / 500
-        return max(1, min((os.cpu_count() or 2) // 2, math.ceil(wanted)))
-    if not text.isdigit():
+        return max(1, min((os.cpu_count() or 2) // 2, math.ceil(wanted)))  # never more than are in flight
+    if not (text.isascii() and text.isdigit()):
         raise UsageError(f"--workers {text!r} is not a number", "it takes 1 to 64, or auto")
     return int(in_range(int(text), "--workers", 1, 64))

@@ -30,8 +30,11 @@ def list_runs(out: _Out = OUT, json: _Json = False) -> None:
 
     from mmload.show.tables_runs import render_runs  # noqa: PLC0415
     from mmload.show.terminal import open_console  # noqa: PLC0415
+    from mmload.store.read import damaged_runs  # noqa: PLC0415
     from mmload.store.read import list_runs as stored_runs  # noqa: PLC0415
 
+    for folder in damaged_runs(out):
+        print(f"warning: {folder} is damaged: it has no manifest.json", file=sys.stderr)
     rows = [row for run in stored_runs(out) if (row := _row(run)) is not None]
     if json:
         sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
@@ -64,19 +67,28 @@ def remove_runs(
     runs: Annotated[list[str], typer.Argument(help="Run-ids or paths.")],
     out: _Out = OUT,
 ) -> None:
-    """Remove run folders for good."""
+    """Remove run folders for good, damaged ones too."""
+    folders = [_removable(name, out) for name in runs]  # all of them or none
+    for folder in folders:
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise FolderError(f"cannot remove {folder}: {error.strerror}") from error
+        print(f"removed {folder.name}")
+
+
+def _removable(name: str, out: Path) -> Path:
+    """The folder of a run that nobody writes. What has no run-id for a name and no manifest is no run."""
+    from mmload.store.layout import RunLayout, is_run_id  # noqa: PLC0415
+    from mmload.store.lock import is_being_written  # noqa: PLC0415
     from mmload.store.read import find_run  # noqa: PLC0415
 
-    found = [find_run(name, out) for name in runs]  # all of them or none
-    for run in found:
-        if run.manifest.status == "running":
-            raise UsageError(f"{run.run_id} is still being written", "end it first")
-    for run in found:
-        try:
-            shutil.rmtree(run.layout.path)
-        except OSError as error:
-            raise FolderError(f"cannot remove {run.layout.path}: {error.strerror}") from error
-        print(f"removed {run.run_id}")
+    folder = next((path for path in (out / name, Path(name)) if is_run_id(path.name) and path.is_dir()), None)
+    if folder is None:
+        folder = find_run(name, out).layout.path
+    if is_being_written(RunLayout(folder).plan):
+        raise UsageError(f"{folder.name} is still being written", "end it first")
+    return folder
 
 
 def _row(run: Run) -> RunRow | None:

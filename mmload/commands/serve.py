@@ -15,7 +15,7 @@ def serve(
     variant: Annotated[str, typer.Option(help="Patch variant: mmload variants list.")] = "stock",
     engine: Annotated[str, typer.Option(help="What to start: standin.")] = "standin",
     tp: Annotated[int, typer.Option(help="Tensor-parallel ranks.")] = 2,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 30000,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 lets it choose.")] = 30000,
     model: Annotated[str | None, typer.Option(help="Model path or name.")] = None,
 ) -> None:
     """Start a server in the foreground; Ctrl-C ends it with all its ranks.
@@ -27,6 +27,6 @@ def serve(
 
     load_variant(variant)
     in_range(tp, "--tp", 1, 64)
-    in_range(port, "--port", 1, 65535)
+    in_range(port, "--port", 0, 65535)
     command = start_command(engine, port=port, tp=tp, variant=variant, model=model, args=tuple(engine_args or ()))
     os.execv(command[0], command)  # the server takes this process's place, its signals and its exit code

@@ -85,8 +85,9 @@ class ResponseParser(HTTPResponseParser):
 class Connection:
     """One socket and its parser. `idle_since_ns` is None until it has served a request."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, pool: Connections) -> None:
         self._socket = sock
+        self._pool = pool
         self.parser = ResponseParser()
         self.idle_since_ns: int | None = None
         self._encrypted = isinstance(sock, ssl.SSLSocket)
@@ -110,6 +111,7 @@ class Connection:
         Raises OSError, or http.client.HTTPException for bytes that are not HTTP.
         """
         data = self._socket.recv(_READ_BYTES)
+        self._pool.bytes_down += len(data)
         if data:
             self.parser.feed(data)
         else:
@@ -130,7 +132,8 @@ class Connection:
 
 
 class Connections:
-    """The kept-alive connections of one worker; the last one used is the first taken again."""
+    """The kept-alive connections of one worker; the last one used is the first taken again. bytes_down: what has come
+    over all of them, so that a server that still says something is told from one that hangs."""
 
     def __init__(self, url: str, connect_timeout_s: float, tls: SSLContext | None = None) -> None:
         self._connect_timeout_s = connect_timeout_s
@@ -139,6 +142,7 @@ class Connections:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         self._addresses = socket.getaddrinfo(self._host, port, type=plain_socket.SOCK_STREAM)
         self._tls = tls
+        self.bytes_down = 0
         self._idle: list[Connection] = []
 
     def take(self) -> Connection:
@@ -190,4 +194,4 @@ class Connections:
         except BaseException:
             sock.close()
             raise
-        return Connection(sock)
+        return Connection(sock, self)

@@ -20,7 +20,8 @@ _OUR_OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL)
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A request that the schedule wants sent at `due_ns`. expected: the text that its answer must have, if any."""
+    """A request that the schedule wants sent at `due_ns`. expected: the text that its answer must have, if any.
+    stream: it asks for a streamed answer."""
 
     id: str
     phase: RequestPhase
@@ -29,6 +30,7 @@ class Due(msgspec.Struct, frozen=True):
     modality: Modality
     body: memoryview
     expected: str | None = None
+    stream: bool = True
 
 
 class Exchanger:
@@ -36,18 +38,20 @@ class Exchanger:
 
     def __init__(self, endpoint: Endpoint, connections: Connections, worker: int) -> None:
         self._endpoint = endpoint
-        self._head = endpoint.head()
+        self._heads = {stream: endpoint.head(stream=stream) for stream in (True, False)}
         self._connections = connections
         self._worker = worker
 
     def exchange(self, due: Due) -> RequestRecord:
         """Send `due` and read the answer to its end, its failure or the timeout."""
-        one = _Exchange(due, reader_for(self._endpoint.path, stream=self._endpoint.stream))
+        one = _Exchange(due, reader_for(self._endpoint.path, stream=due.stream))
         one.run(self._connections, self._head_of(due), self._endpoint.timeout_s)
         return one.record(self._worker)
 
     def _head_of(self, due: Due) -> bytes:
-        return f"{self._head}\r\nContent-Length: {len(due.body)}\r\nX-Request-Id: {due.id}\r\n\r\n".encode()
+        return (
+            f"{self._heads[due.stream]}\r\nContent-Length: {len(due.body)}\r\nX-Request-Id: {due.id}\r\n\r\n".encode()
+        )
 
 
 class _Exchange:
@@ -184,7 +188,7 @@ class _Exchange:
         try:
             return connection.receive()
         except HTTPException as error:
-            raise BadAnswer("malformed", f"not HTTP: {error}") from None
+            raise BadAnswer("malformed", f"not HTTP: {error.args[0] if error.args else error!r}") from None
 
     def _take_status(self, connection: Connection) -> None:
         self._status = connection.parser.get_code()

@@ -65,10 +65,11 @@ class Fleet:
     def poll(self, timeout_s: float) -> None:
         """Hear the workers for up to `timeout_s`. Raises FolderError when one of them could not write its records."""
         deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            ready = self._selector.select(left_s)
-            for key, _ in ready:
-                self._read(key.data, key.fd)
+        left_s = timeout_s
+        while left_s > 0:
+            self._hear(left_s)
+            left_s = deadline - time.monotonic()
+        self._hear(0)  # if this process was paused, there is much to hear though its time is up
         self._lines.flush()
         self._look_for_silence()
 
@@ -100,6 +101,10 @@ class Fleet:
         self._selector.register(process.stdout.fileno(), selectors.EVENT_READ, job.worker)
         self._heard_ns[job.worker] = time.monotonic_ns()
         return process
+
+    def _hear(self, timeout_s: float) -> None:
+        for key, _ in self._selector.select(timeout_s):
+            self._read(key.data, key.fd)
 
     def _read(self, worker: int, fd: int) -> None:
         chunk = os.read(fd, 65536)

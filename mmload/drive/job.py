@@ -25,17 +25,16 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     path: str
-    stream: bool
     timeout_s: float
     headers: dict[str, str] = {}
 
-    def head(self) -> str:
+    def head(self, *, stream: bool) -> str:
         """A request's head but for the two lines that differ each time, without the empty line that ends it."""
         parts = urlsplit(self.url)
         fixed = {
             "Host": parts.netloc,
             "Content-Type": "application/json",
-            "Accept": "text/event-stream" if self.stream else "application/json",
+            "Accept": "text/event-stream" if stream else "application/json",
             **self.headers,
         }
         lines = [f"POST {parts.path.rstrip('/')}{self.path} HTTP/1.1"]

@@ -54,6 +54,7 @@ class Requests:
             modality=pool.modality(slot),
             body=pool.body(slot),
             expected=pool.expected(slot),
+            stream=pool.is_streamed(slot),
         )
 
     def slot(self, item: int) -> int:

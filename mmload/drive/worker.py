@@ -1,7 +1,7 @@
 """A load-generating process: `python -m mmload.drive.worker JOB.json`, spoken to over its pipes (see job.py).
 
-Locust's environment, user and request events are the engine's frame, so that its listeners and web page see every
-request; when a request is sent and what its record says is decided here.
+Locust's environment, user and request events are the engine's frame, so that its statistics know every request; when a
+request is sent and what its record says is decided here.
 """
 
 from __future__ import annotations
@@ -177,6 +177,7 @@ class Worker:
             in_flight=gauge.in_flight,
             stall_ms=self._stall_ns / 1e6,
             cpu_s=time.process_time(),
+            bytes_down=self._connections.bytes_down,
         )
         self._stall_ns = 0
         self._say(Sample(sample))

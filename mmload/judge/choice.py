@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from mmload.errors import FolderError, UsageError
-from mmload.judge.definition import Gate
+from mmload.judge.definition import Gate, known_variants
 from mmload.judge.validity import unfit_as_baseline
-from mmload.model.plan import Plan
+from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.result import Manifest
-from mmload.plan.load_text import load_options, load_text
+from mmload.plan.config_hints import nearest
+from mmload.plan.load_text import load_text, run_command
 from mmload.store.read import Run
 
 _SAME_HOST = ("name", "cpu", "cores")
+_SAME_ON_THE_STAND_IN = {"stock", "original"}  # as it is, it hands over as SGLang did before the commit
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,23 +34,30 @@ def choose_runs(
     baselines: Mapping[str, Run] | None = None,
     also: Sequence[Run] = (),
 ) -> Choice:
-    """Choose from `runs`, in any order. also: more runs that a baseline, but not the candidate, may be taken from.
+    """Choose from `runs`, which the user named, in any order. also: all that are stored, for what is not named.
 
     candidate: the variant to judge; without it the newest run whose variant is none of the gate's baselines (or
     the only run there is). baselines: runs given by the user, by variant; for the others the newest valid run that is
-    comparable with the candidate. Raises FolderError without a candidate, and UsageError when a given baseline is not
-    asked for, is of another variant, or can't be compared, with every difference.
+    comparable with the candidate. A stored run that is still being written is passed over.
+
+    Raises FolderError without a candidate, and UsageError when a variant is unknown, a named run is still being
+    written, or a given baseline is not asked for, is of another variant, or can't be compared, with every difference.
     """
     given = dict(baselines or {})
     for variant in given:
         if variant not in gate.baselines:
+            _refuse_unknown(variant, [*runs, *also])
             asked = ", ".join(gate.baselines) or "no other run"
             raise UsageError(f"the gate {gate.name} does not compare with {variant}", f"it compares with {asked}")
-    judged = _candidate(_newest_first(runs), gate.baselines, candidate)
-    others = [run for run in _newest_first([*runs, *also]) if run.run_id != judged.run_id]
+    for run in (*runs, *given.values()):
+        if run.manifest.status == "running":
+            raise UsageError(f"{run.run_id} is still being written", "wait until its mmload run has ended")
+    if candidate is not None:
+        _refuse_unknown(candidate, [*runs, *also])
+    judged = _candidate(_newest_first(runs or also), gate.baselines, candidate)
     chosen, absent = {}, {}
     for variant in gate.baselines:
-        found = _given(variant, given[variant], judged) if variant in given else _newest(variant, others, judged)
+        found = _given(variant, given[variant], judged) if variant in given else _newest(variant, runs, also, judged)
         if isinstance(found, Run):
             chosen[variant] = found
         else:
@@ -60,21 +68,20 @@ def choose_runs(
 def differences(candidate: Run, baseline: Run) -> list[str]:
     """What keeps two runs from being compared, one phrase each: `workload: images-small, not mix`."""
     ours, theirs = _conditions(candidate), _conditions(baseline)
-    return [f"{name}: {theirs[name]}, not {value}" for name, value in ours.items() if theirs[name] != value]
+    return [f"{name}: {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs.get(name, ours[name])]
 
 
 def command_for(variant: str, plan: Plan) -> str:
     """The command line that makes a run of `variant` comparable with a run of this plan."""
-    words = ["mmload", "run", "--variant", variant, "--workload", plan.workload_name, *load_options(plan.load)]
-    words += ["--requests", str(plan.requests)] if plan.requests is not None else []
-    words += ["--duration", f"{plan.duration_s:g}s", "--warmup", f"{plan.warmup_s:g}s", "--seed", str(plan.seed)]
-    if plan.url:
-        words += ["--url", plan.url]
-    else:
-        words += ["--engine", plan.engine or "standin", "--tp", str(plan.tp)]
-    if plan.model:
-        words += ["--model", plan.model]
-    return shlex.join([*words, *(["--", *plan.engine_args] if plan.engine_args else [])])
+    return run_command(msgspec.structs.replace(plan, variant=variant))
+
+
+def _refuse_unknown(variant: str, runs: Iterable[Run]) -> None:
+    known = known_variants()
+    if variant not in known:
+        known = sorted({*known, *(name for run in runs for name in _names(run.manifest))})
+        if variant not in known:
+            raise UsageError(f"unknown variant {variant!r}", nearest(variant, known))
 
 
 def _newest_first(runs: Sequence[Run]) -> list[Run]:
@@ -82,18 +89,22 @@ def _newest_first(runs: Sequence[Run]) -> list[Run]:
 
 
 def _candidate(runs: Sequence[Run], baseline_variants: Sequence[str], wanted: str | None) -> Run:
-    if not runs:
-        raise FolderError("there is no run to judge", "make one: mmload run --variant optimized --rate 100")
-    if wanted is None and len(runs) == 1:
-        return runs[0]
+    ended = []
     for run in runs:
-        variant = _variant(run.manifest)
-        if variant == wanted or (wanted is None and variant not in baseline_variants):
+        if run.manifest.status == "running":
+            continue
+        names = _names(run.manifest)
+        if wanted in names or (wanted is None and names.isdisjoint(baseline_variants)):
             return run
+        ended.append(run)
+    if not ended:
+        raise FolderError("there is no run to judge", "make one: mmload run --variant optimized --rate 100")
     if wanted is not None:
         raise FolderError(
             f"there is no run of {wanted} to judge", f"make one: mmload run --variant {wanted} --rate 100"
         )
+    if len(ended) == 1:
+        return ended[0]
     raise FolderError(
         f"there are only runs of the baselines ({', '.join(baseline_variants)})",
         "say which of them is to be judged with --candidate VARIANT",
@@ -101,7 +112,7 @@ def _candidate(runs: Sequence[Run], baseline_variants: Sequence[str], wanted: st
 
 
 def _given(variant: str, run: Run, candidate: Run) -> Run:
-    if _variant(run.manifest) != variant:
+    if variant not in _names(run.manifest):
         raise UsageError(f"{run.run_id} is a run of {run.manifest.variant}, not of {variant}")
     if run.run_id == candidate.run_id:
         raise UsageError(f"{run.run_id} is the candidate: it can't be its own baseline", "give another run")
@@ -114,12 +125,11 @@ def _given(variant: str, run: Run, candidate: Run) -> Run:
     return run
 
 
-def _newest(variant: str, others: Sequence[Run], candidate: Run) -> Run | str:
-    """The newest valid, comparable run of a variant, or why there is none."""
+def _newest(variant: str, runs: Sequence[Run], also: Sequence[Run], candidate: Run) -> Run | str:
+    """The newest valid, comparable run of a variant, or why there is none. A stored run is no substitute for a named
+    one that won't do: who names a run means that one."""
     refused = ""
-    for run in others:
-        if _variant(run.manifest) != variant:
-            continue
+    for run in _of(variant, runs, candidate) or _of(variant, also, candidate):
         reasons = differences(candidate, run) or unfit_as_baseline(run)
         if not reasons:
             return run
@@ -127,23 +137,40 @@ def _newest(variant: str, others: Sequence[Run], candidate: Run) -> Run | str:
     return f"no run of {variant} to compare with{refused}"
 
 
-def _variant(manifest: Manifest) -> str:
-    """`stock` on the stand-in, which hands over as SGLang did before the commit, is `original`."""
-    return "original" if (manifest.engine, manifest.variant) == ("standin", "stock") else manifest.variant
+def _of(variant: str, runs: Sequence[Run], candidate: Run) -> list[Run]:
+    """The ended runs of a variant but the candidate, the newest first."""
+    return [
+        run
+        for run in _newest_first(runs)
+        if run.run_id != candidate.run_id and variant in _names(run.manifest) and run.manifest.status != "running"
+    ]
+
+
+def _names(manifest: Manifest) -> set[str]:
+    """The variant of a run, by each of its names."""
+    same = manifest.engine == "standin" and manifest.variant in _SAME_ON_THE_STAND_IN
+    return _SAME_ON_THE_STAND_IN if same else {manifest.variant}
 
 
 def _conditions(run: Run) -> dict[str, object]:
-    manifest = run.manifest
+    manifest, plan = run.manifest, run.plan
     return {
         "model": manifest.model,
         "tp": manifest.tp,
         "engine": manifest.engine,
         "engine version": manifest.engine_version,
         "workload": manifest.workload,
-        "load": load_text(run.plan.load),
+        "load": load_text(plan.load),
+        **(_conditions_of_closed_loop(plan) if isinstance(plan.load, ClosedLoop) else {}),
+        "timeout": f"{plan.timeout_s:g} s",
         "seed": manifest.seed,
         "schedule digest": manifest.schedule_sha256,
         "payload digest": manifest.payloads_sha256,
         "idle policy": manifest.idle_policy,
         **{f"host {key}": manifest.host.get(key) for key in _SAME_HOST},
     }
+
+
+def _conditions_of_closed_loop(plan: Plan) -> dict[str, object]:
+    """What the digest of its schedule says of an open loop."""
+    return {"warm-up": f"{plan.warmup_s:g} s", "requests": plan.requests}

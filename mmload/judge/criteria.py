@@ -4,7 +4,7 @@
     metric    = name                                     one of mmload.judge.metrics.METRICS
     op        = "<" | "<=" | ">" | ">=" | "=="
     limit     = [ "-" ] digits [ "." digits ] [ "e" [ "-" ] digits ]
-    baseline  = name                                     the variant of another run
+    baseline  = name                                     a variant, of which there is another run
 
 for example `response_p99_ms < 500` or `build_cpu_saved > 0.70 vs original`. Blanks separate, and are optional around
 an operator.
@@ -13,7 +13,7 @@ an operator.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 import msgspec
@@ -24,7 +24,6 @@ from mmload.plan.config_hints import nearest
 
 _TOKEN = re.compile(r"\s*(?:(?P<op><=|>=|==|<|>)|(?P<word>[^\s<>=]+)|(?P<bad>\S))")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]-?\d+)?")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
 class Measurable(Protocol):
@@ -54,7 +53,7 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True):
         }[self.op]
 
 
-def parse(text: str, where: str, metrics: Mapping[str, Measurable]) -> Criterion:
+def parse(text: str, where: str, metrics: Mapping[str, Measurable], variants: Sequence[str]) -> Criterion:
     """The criterion that `text` says. Raises ConfigError, opening with `where` and saying what was expected."""
     tokens = _Tokens(text, where)
     metric = tokens.take("word", "a metric")
@@ -62,7 +61,7 @@ def parse(text: str, where: str, metrics: Mapping[str, Measurable]) -> Criterion
         raise tokens.error(f"unknown metric {metric!r}", nearest(metric, sorted(metrics)))
     op = cast("Op", tokens.take("op", "one of < <= > >= =="))
     limit = _limit(tokens, metric, metrics[metric])
-    baseline = _baseline(tokens, metric, metrics[metric])
+    baseline = _baseline(tokens, metric, metrics[metric], variants)
     return Criterion(metric=metric, op=op, limit=limit, baseline=baseline)
 
 
@@ -98,7 +97,7 @@ def _limit(tokens: _Tokens, metric: str, measurable: Measurable) -> float:
     return limit
 
 
-def _baseline(tokens: _Tokens, metric: str, measurable: Measurable) -> str | None:
+def _baseline(tokens: _Tokens, metric: str, measurable: Measurable, variants: Sequence[str]) -> str | None:
     if not tokens:
         if measurable.against_baseline:
             raise tokens.error(
@@ -110,8 +109,8 @@ def _baseline(tokens: _Tokens, metric: str, measurable: Measurable) -> str | Non
     baseline = tokens.take("word", "a variant after 'vs'")
     if not measurable.against_baseline:
         raise tokens.error(f"{metric} is of one run alone", "leave out 'vs' and what follows")
-    if not _NAME.fullmatch(baseline):
-        raise tokens.error(f"expected a variant after 'vs', got {baseline!r}")
+    if baseline not in variants:
+        raise tokens.error(f"unknown variant {baseline!r}", nearest(baseline, list(variants)))
     if tokens:
         raise tokens.error(f"expected the end after {baseline!r}")
     return baseline

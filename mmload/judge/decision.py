@@ -31,7 +31,15 @@ def more_evidence(criterion: Criterion, figure: Figure, requests: int, length_s:
     if factor is None:
         return f"too near the limit: {_MOST:,.0f} times as much evidence would not decide it at the present figures"
     more, profile = factor - 1, ", and a profile longer in proportion" if figure.profiled else ""
-    return f"{math.ceil(requests * more):,} more requests ({length_s * more:,.0f} s of the same load{profile})"
+    return f"{math.ceil(requests * more):,} more requests ({math.ceil(length_s * more):,} s of the same load{profile})"
+
+
+def never_reached(criterion: Criterion, figure: Figure) -> str | None:
+    """Why the load could not show what the criterion asks for, whatever the server did; None when it could."""
+    offered_rps = figure.offered_rps
+    if offered_rps is None or criterion.op not in (">", ">=") or criterion.holds(offered_rps):
+        return None
+    return f"only {offered_rps:.4g} req/s were offered"
 
 
 def _deciding_factor(criterion: Criterion, figure: Figure) -> float | None:

@@ -44,10 +44,15 @@ def load_gate(name_or_file: str) -> Gate:
     return Gate(name=path.stem, confidence=file.confidence, criteria=criteria)
 
 
+def known_variants() -> list[str]:
+    """The variants that a run can be of: those with a card, and the server as it is."""
+    return sorted({"stock", *config.names("variants")})
+
+
 def _read(file: GateFile, number: int, path: Path) -> GateCriterion:
     item = file.criteria[number]
     return GateCriterion(
-        criterion=parse(item.check, _where(path, file, number), METRICS),
+        criterion=parse(item.check, _where(path, file, number), METRICS, known_variants()),
         required=item.required,
         min_duration_s=item.min_duration_s,
         terms=Terms(file.confidence, item.design_effect or file.design_effect),

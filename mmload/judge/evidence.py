@@ -12,7 +12,7 @@ from mmload.analyse.cpu import ProcessSeries, process_series
 from mmload.analyse.cpu_work import WorkShare, work_shares
 from mmload.analyse.handoff import HandoffCounters, handoff_counters
 from mmload.analyse.latency import response_ms
-from mmload.analyse.load import Window, measure_window, measured_requests
+from mmload.analyse.load import Window, measure_window, measured_requests, offered_rps
 from mmload.model.records import RequestRecord
 from mmload.store.read import Run
 
@@ -34,6 +34,11 @@ class Evidence:
     def measured(self) -> list[RequestRecord]:
         """By due time."""
         return measured_requests(self.run.requests, self.window)
+
+    @property
+    def offered_rps(self) -> float | None:
+        """None in a closed loop."""
+        return offered_rps(self.measured, self.window, self.run.plan)
 
     @cached_property
     def identity(self) -> list[RequestRecord]:

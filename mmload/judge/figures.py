@@ -24,8 +24,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     bounds it. n: how many observations it rests on. evidence: the file, and how the bounds were computed.
 
     project: the bounds as they would be with so many times as much evidence of the same kind; None where more of it
-    changes nothing. profiled: that evidence includes the profile window's. obstacle: why no figure is possible.
-    skipped: why it is not judged.
+    changes nothing. profiled: that evidence includes the profile window's. offered_rps: of an achieved rate, the most
+    that the load let it be. obstacle: why no figure is possible. skipped: why it is not judged.
     """
 
     value: float | None
@@ -35,6 +35,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
     project: Project | None = None
     profiled: bool = False
+    offered_rps: float | None = None
     obstacle: str | None = None
     skipped: str | None = None
 

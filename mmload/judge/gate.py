@@ -8,7 +8,7 @@ import msgspec
 
 from mmload.errors import EXIT_GATE_FAILED, EXIT_GATE_INCONCLUSIVE, EXIT_OK, EXIT_RUN_INVALID
 from mmload.judge.choice import Choice, command_for
-from mmload.judge.decision import decide, more_evidence
+from mmload.judge.decision import decide, more_evidence, never_reached
 from mmload.judge.definition import Gate, GateCriterion
 from mmload.judge.evidence import Evidence
 from mmload.judge.figures import Figure
@@ -52,13 +52,12 @@ def exit_code(verdict: VerdictWord) -> int:
 
 
 def _results(gate: Gate, choice: Choice) -> list[CriterionResult]:
-    manifest = choice.candidate.manifest
+    faults, manifest = faults_of(choice.candidate), choice.candidate.manifest
+    if faults:
+        return [_ruled(item, "INVALID", f"manifest.json: {'; '.join(faults)}") for item in gate.criteria]
     if manifest.status == "failed":
         reason = f"manifest.json: the server failed: {manifest.error or 'no reason recorded'}"
         return [_ruled(item, "FAIL", reason) for item in gate.criteria]
-    faults = faults_of(choice.candidate)
-    if faults:
-        return [_ruled(item, "INVALID", f"manifest.json: {'; '.join(faults)}") for item in gate.criteria]
     bench = _Bench(choice)
     return [bench.result(item) for item in gate.criteria]
 
@@ -97,13 +96,12 @@ def _judged(item: GateCriterion, figure: Figure, candidate: Evidence) -> Criteri
     verdict = decide(item.criterion, figure.low, figure.high)
     if figure.skipped:
         verdict, needed = "SKIPPED", figure.skipped
-    elif figure.obstacle:
-        verdict, needed = "INCONCLUSIVE", figure.obstacle
+    elif obstacle := figure.obstacle or never_reached(item.criterion, figure):
+        verdict, needed = "INCONCLUSIVE", obstacle
     elif length_s < item.min_duration_s:
         verdict = "INCONCLUSIVE"
-        needed = (
-            f"{item.min_duration_s - length_s:,.0f} s more: it is judged over {item.min_duration_s:,.0f} s and longer"
-        )
+        lacking_s = math.ceil(item.min_duration_s - length_s)
+        needed = f"{lacking_s:,} s more: it is judged over {item.min_duration_s:,.0f} s and longer"
     elif verdict == "INCONCLUSIVE":
         needed = more_evidence(item.criterion, figure, len(candidate.measured), length_s)
     return msgspec.structs.replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import msgspec
 import numpy as np
 
 from mmload.analyse.blocks import FEWEST_BLOCKS, mean_bounds
@@ -72,4 +73,5 @@ def qps(run: Evidence, terms: Terms) -> Figure:
 
     interval = Interval(value, *found)
     evidence = f"{_FILE}: means of {len(blocks)} blocks, Student t"
-    return bounded(interval, len(blocks), evidence, partial(shrunk, interval))
+    figure = bounded(interval, len(blocks), evidence, partial(shrunk, interval))
+    return msgspec.structs.replace(figure, offered_rps=run.offered_rps)

@@ -132,7 +132,10 @@ def _answers(run: Evidence) -> tuple[Values, Values]:
 
 
 def _cpu_and_requests(counters: HandoffCounters, stages: Iterable[str]) -> tuple[Values, Values]:
-    return block_growth(counters, counters.cpu_s(stages)), block_growth(counters, counters.requests())
+    """CPU seconds and requests in each block, a column for each process: what one spends goes by what it has met."""
+    cpu_s = [block_growth(counters, counters.cpu_s(stages, process)) for process in counters.processes]
+    requests = [block_growth(counters, counters.requests(process)) for process in counters.processes]
+    return np.column_stack(cpu_s), np.column_stack(requests)
 
 
 def _answers_by_item(records: Iterable[RequestRecord]) -> dict[str, str | None]:

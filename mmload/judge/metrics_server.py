@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from mmload.analyse.blocks import FEWEST_BLOCKS, block_edges_ns
-from mmload.analyse.cpu import Interval, total_interval, work_interval
+from mmload.analyse.blocks import FEWEST_BLOCKS
+from mmload.analyse.cpu import Interval, ProcessSeries, block_total_pct, coverage, total_interval, work_interval
 from mmload.analyse.handoff import growth
 from mmload.analyse.leak import rss_growth_mb_per_h as process_growth
 from mmload.judge.evidence import Evidence
@@ -15,21 +15,20 @@ from mmload.judge.figures import Figure, Project, Terms, bounded, no_figure, shr
 
 _FILE = "processes.jsonl"
 _SERVER_ROLES = ("tokenizer", "scheduler", "detokenizer")
+_LEAST_COVERAGE = 0.9  # of the window, for every rank: the busiest second may lie in what was not sampled
 
 
 def cpu_total_pct(run: Evidence, terms: Terms) -> Figure:
-    ranks = _totals(run, terms.confidence)
-    if not ranks:
-        return no_figure(f"no rank was sampled for {FEWEST_BLOCKS} s", _FILE)
-    return _busiest(ranks, _blocks(run), f"{_FILE}: block means, Student t")
+    if trouble := _sampling_trouble(run):
+        return no_figure(trouble, _FILE)
+    return _busiest(_totals(run, terms.confidence), _blocks(run), f"{_FILE}: block means, Student t")
 
 
 def cpu_work_pct(run: Evidence, terms: Terms) -> Figure:
+    if trouble := _sampling_trouble(run):
+        return no_figure(trouble, _FILE)
     totals = _totals(run, terms.confidence)
-    if not totals:
-        return no_figure(f"no rank was sampled for {FEWEST_BLOCKS} s", _FILE)
-    trouble = _profile_trouble(run, totals)
-    if trouble:
+    if trouble := _profile_trouble(run, totals):
         return no_figure(trouble, "stacks/")
     ranks = {name: work_interval(total, run.work[name].work) for name, total in totals.items()}
     stacks = min(run.work[name].samples for name in ranks)
@@ -39,8 +38,10 @@ def cpu_work_pct(run: Evidence, terms: Terms) -> Figure:
 
 def busiest_work(run: Evidence, confidence: float) -> Interval | None:
     """Work of the busiest rank; None where that of any rank is unknown."""
+    if _sampling_trouble(run):
+        return None
     totals = _totals(run, confidence)
-    if not totals or _profile_trouble(run, totals):
+    if _profile_trouble(run, totals):
         return None
     return max(
         (work_interval(total, run.work[name].work) for name, total in totals.items()), key=lambda work: work.value
@@ -79,16 +80,33 @@ def _profile_trouble(run: Evidence, ranks: Iterable[str]) -> str | None:
     return next(troubles, None)
 
 
+def _sampling_trouble(run: Evidence) -> str | None:
+    """Why nobody knows which rank is the busiest, None when its total CPU is known for every rank."""
+    ranks = _ranks(run)
+    expected = {info.rank for info in run.run.manifest.ranks} | set(range(run.tp))
+    missing = sorted(expected - {series.rank for series in ranks})
+    if missing:
+        return f"not sampled: {', '.join(f'rank {rank}' for rank in missing)} of {len(expected)}"
+    for series in ranks:
+        covered = coverage(series, run.window)
+        if covered < _LEAST_COVERAGE:
+            return f"{series.name} was sampled over {covered:.0%} of the measure window, not over {_LEAST_COVERAGE:.0%}"
+    return None if _blocks(run) else f"no rank was sampled for {FEWEST_BLOCKS} s"
+
+
+def _ranks(run: Evidence) -> list[ProcessSeries]:
+    return [series for series in run.processes.values() if series.role == "scheduler"]
+
+
 def _totals(run: Evidence, confidence: float) -> dict[str, Interval]:
-    """Total CPU of every rank; empty when it is unknown for any, so that none is left out of the maximum."""
-    ranks = [series for series in run.processes.values() if series.role == "scheduler"]
-    found = {series.name: total_interval(series, run.window, confidence) for series in ranks}
-    known = {name: total for name, total in found.items() if total is not None}
-    return known if len(known) == len(found) else {}
+    """Total CPU of every rank, where there is no trouble with their sampling."""
+    found = {series.name: total_interval(series, run.window, confidence) for series in _ranks(run)}
+    return {name: total for name, total in found.items() if total is not None}
 
 
 def _blocks(run: Evidence) -> int:
-    return max(0, len(block_edges_ns(run.window.start_ns, run.window.end_ns)) - 1)
+    """How many blocks the rank with the fewest has."""
+    return min(len(block_total_pct(series, run.window)) for series in _ranks(run))
 
 
 def _busiest(figures: dict[str, Interval], n: int, evidence: str) -> Figure:

@@ -48,17 +48,21 @@ class RatioSample:
 def ratio_of_rates(
     candidate: tuple[Values, Values], baseline: tuple[Values, Values], generators: Generators
 ) -> RatioSample | None:
-    """(sum a / sum b) of the candidate over that of the baseline; each side: a and b in its blocks, as two arrays.
-    None with too few blocks or a baseline of 0."""
+    """(sum a / sum b) of the candidate over that of the baseline; each side: a and b in its blocks, as two arrays; with
+    a column for each of several parts (blocks, parts), whose rates add up. None with too few blocks, or where a
+    baseline's a or any b is 0, if only in a resample."""
     sides = (candidate, baseline)
-    if min(len(a) for a, _ in sides) < FEWEST_BLOCKS or not baseline[0].sum():
+    if min(len(a) for a, _ in sides) < FEWEST_BLOCKS:
         return None
     rates = []
-    for (a, b), rng in zip(sides, generators, strict=True):
-        weights = _resamples(len(a), rng)
-        rates.append((weights @ a) / (weights @ b))
-    value = (candidate[0].sum() / candidate[1].sum()) / (baseline[0].sum() / baseline[1].sum())
-    return RatioSample(float(value), rates[0] / rates[1], _freedom([a for a, _ in sides]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for (a, b), rng in zip(sides, generators, strict=True):
+            weights = np.vstack((np.ones(len(a)), _resamples(len(a), rng)))  # the first row: the blocks as they are
+            rates.append((_by_part(weights, a) / _by_part(weights, b)).sum(axis=1))
+        ratios = rates[0] / rates[1]
+    if not np.isfinite(ratios).all():
+        return None
+    return RatioSample(float(ratios[0]), ratios[1:], _freedom([a for a, _ in sides]))
 
 
 def ratio_of_percentiles(
@@ -83,6 +87,11 @@ def ratio_of_intervals(candidate: Interval, baseline: Interval) -> Interval:
     below = math.hypot(_log(candidate.value, candidate.low), _log(baseline.high, baseline.value))
     above = math.hypot(_log(candidate.high, candidate.value), _log(baseline.value, baseline.low))
     return Interval(value, value * math.exp(-below), value * math.exp(above))
+
+
+def _by_part(weights: Values, blocks: Values) -> Values:
+    """The sum over weighted blocks, (rows of weights, parts)."""
+    return weights @ blocks.reshape(len(blocks), -1)
 
 
 def _resamples(blocks: int, rng: np.random.Generator) -> Values:

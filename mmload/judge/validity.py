@@ -2,38 +2,93 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from mmload.analyse.load import Window, measure_window, measured_requests, missing_requests
 from mmload.analyse.load_generator import generator_faults, generator_health
-from mmload.model.plan import OpenLoop
-from mmload.model.records import CUT_OFF
+from mmload.model.plan import ClosedLoop, GeneratorLimits
+from mmload.model.records import CUT_OFF, RequestRecord
 from mmload.store.read import Run
+
+_MOST_BASELINE_ERRORS = 0.01  # with more, not even its P99 is a time that another could be compared with
 
 
 def faults_of(run: Run) -> list[str]:
-    """Why not, one sentence a reason, whatever the server did; empty for a valid run. Raises FolderError on damage."""
+    """Why not, one sentence a reason, whatever the server did; empty for a valid run. Raises FolderError on damage.
+
+    A run whose server failed need not have come to its end, but what was sent must have been sent in time.
+    """
     if run.manifest.validity != "valid":
         return list(run.manifest.validity)
-    window = measure_window(run)
-    if window is None:
-        return ["the run ended before anything was measured"]
-    if not window.complete:
-        return [f"the run ended {window.length_s:.1f} s into its measure window"]
-    if run.manifest.status != "complete" and not isinstance(run.plan.load, OpenLoop):
-        return ["the run was cut off, and in a closed loop nobody can tell whether its slowest requests are missing"]
-    return _faults_in(run, window)
+    damage, window = _damage(run), measure_window(run)
+    measured = measured_requests(run.requests, window) if window else []
+    if run.manifest.status != "failed" and (early := _early_end(run, window, measured)):
+        return [*damage, early]
+    if window is None or not measured:
+        return damage
+    missing = missing_requests(measured, window, run.plan)
+    health = generator_health(measured, missing, run.generator, window, run.manifest.error)
+    return [*damage, *generator_faults(health, _strict(run.plan.limits))]
 
 
 def unfit_as_baseline(run: Run) -> list[str]:
     """Why a run can't be compared with, one sentence a reason; empty when it can. Raises FolderError on damage."""
-    return ["its server failed"] if run.manifest.status == "failed" else faults_of(run)
+    if run.manifest.status == "failed":
+        return ["its server failed"]
+    return faults_of(run) or _many_errors(run)
 
 
-def _faults_in(run: Run, window: Window) -> list[str]:
-    measured = measured_requests(run.requests, window)
+def _damage(run: Run) -> list[str]:
+    """Where the records break the rule that every scheduled request has exactly one."""
+    found = []
+    ids = Counter(record.id for record in run.requests)
+    repeated = sum(count > 1 for count in ids.values())
+    if repeated:
+        found.append(f"{repeated:,} requests have more than one record")
+    by_worker = Counter(record.worker for record in run.requests)
+    done: Counter[int] = Counter()
+    for sample in run.generator:
+        done[sample.worker] = max(done[sample.worker], sample.done)
+    lost = sum(max(0, count - by_worker[worker]) for worker, count in done.items())
+    if lost:
+        found.append(f"{lost:,} of the requests that the generator saw done have no record")
+    if run.plan.requests is not None and isinstance(run.plan.load, ClosedLoop) and run.manifest.status == "complete":
+        measured = sum(record.phase == "measure" for record in run.requests)
+        if measured < run.plan.requests:
+            found.append(f"{run.plan.requests:,} requests were to be measured, {measured:,} have a record")
+    return [f"records damaged: {reason}" for reason in found]
+
+
+def _early_end(run: Run, window: Window | None, measured: Sequence[RequestRecord]) -> str | None:
+    """What is missing because the run was ended early; None where nothing is."""
+    if window is None:
+        return "the run ended before anything was measured"
+    if not window.complete:
+        return f"the run ended {window.length_s:.1f} s into its measure window"
+    if run.manifest.status != "complete" and isinstance(run.plan.load, ClosedLoop):
+        return "the run was cut off, and in a closed loop nobody can tell whether its slowest requests are missing"
     if not measured:
-        return ["no request was due in the measure window"]
+        return "no request was due in the measure window"
     cut_off = sum(record.error == CUT_OFF for record in measured)
-    if cut_off:
-        return [f"the run was ended before {cut_off:,} requests of the measure window were answered"]
-    missing = missing_requests(measured, window, run.plan)
-    return generator_faults(generator_health(measured, missing, run.generator, window), run.plan.limits)
+    return f"the run was ended before {cut_off:,} requests of the measure window were answered" if cut_off else None
+
+
+def _strict(limits: GeneratorLimits) -> GeneratorLimits:
+    """A plan may ask more of the generator than the defaults do, but not less: it is not its own judge."""
+    default = GeneratorLimits()
+    return GeneratorLimits(
+        lag_p99_ms=min(limits.lag_p99_ms, default.lag_p99_ms),
+        stall_ms=min(limits.stall_ms, default.stall_ms),
+        undelivered=min(limits.undelivered, default.undelivered),
+    )
+
+
+def _many_errors(run: Run) -> list[str]:
+    window = measure_window(run)
+    measured = measured_requests(run.requests, window) if window else []
+    failed = sum(record.outcome != "ok" for record in measured)
+    if failed <= _MOST_BASELINE_ERRORS * len(measured):
+        return []
+    share = failed / len(measured)
+    return [f"{share:.1%} of its requests failed, of a baseline's at most {_MOST_BASELINE_ERRORS:.0%} may"]

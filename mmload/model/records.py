@@ -111,7 +111,7 @@ class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's word about itself (a line of generator.jsonl, four a second).
 
     due, sent, done: requests so far in this segment of the run. stall_ms: longest time since the last sample in which
-    its event loop did not turn. cpu_s: cumulative, of the worker process.
+    its event loop did not turn. cpu_s: cumulative, of the worker process. bytes_down: bytes of answers so far.
     """
 
     t_ns: int
@@ -122,6 +122,7 @@ class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int
     stall_ms: float
     cpu_s: float
+    bytes_down: int = 0
 
 
 class ServerScrape(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,10 +1,15 @@
-"""A load in words: for people, and as the options that plan it again."""
+"""A load in words: for people, and as the command line that plans it again."""
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
-from mmload.model.plan import ClosedLoop, OpenLoop
+from mmload.model.plan import ClosedLoop, OpenLoop, Plan
+from mmload.plan import config
+
+_DEFAULT_TIMEOUT_S = 30.0
 
 
 def load_text(load: OpenLoop | ClosedLoop) -> str:
@@ -16,18 +21,49 @@ def load_text(load: OpenLoop | ClosedLoop) -> str:
     return f"{rate_text(load)} req/s"
 
 
+def run_command(plan: Plan) -> str:
+    """The command line that repeats what a plan sends, and to what. Headers are left out: they may hold secrets."""
+    words = ["mmload", "run", *(["--variant", plan.variant] if plan.variant else [])]
+    words += [*_workload_options(plan), *load_options(plan.load)]
+    words += ["--requests", str(plan.requests)] if plan.requests is not None else []
+    words += ["--duration", _seconds(plan.duration_s), "--warmup", _seconds(plan.warmup_s), "--seed", str(plan.seed)]
+    words += ["--timeout", _seconds(plan.timeout_s)] if plan.timeout_s != _DEFAULT_TIMEOUT_S else []
+    words += ["--workers", str(plan.workers)] if plan.workers != 1 else []
+    words += ["--extra-body", json.dumps(plan.extra_body)] if plan.extra_body else []
+    words += ["--url", plan.url] if plan.url else ["--engine", plan.engine or "standin", "--tp", str(plan.tp)]
+    words += ["--model", plan.model] if plan.model else []
+    return shlex.join([*words, *(["--", *plan.engine_args] if plan.engine_args else [])])
+
+
 def load_options(load: OpenLoop | ClosedLoop) -> list[str]:
     """The words of a command line that plan this load."""
     if isinstance(load, ClosedLoop):
         return ["--concurrency", str(load.concurrency)]
     if load.trace is not None:
         return ["--trace", load.trace]
-    process = load.arrival if load.cv is None else f"{load.arrival}:{load.cv:g}"
+    process = load.arrival if load.cv is None else f"{load.arrival}:{_exact(load.cv)}"
     return ["--rate", rate_text(load), "--arrival", process]
 
 
 def rate_text(load: OpenLoop) -> str:
     """As --rate takes it: a number, FROM..TO for a ramp, or steps after commas."""
     if load.ramp_rps is not None:
-        return f"{load.ramp_rps[0]:g}..{load.ramp_rps[1]:g}"
-    return ",".join(f"{rate:g}" for rate in load.steps_rps or (load.rate_rps,))
+        return "..".join(map(_exact, load.ramp_rps))
+    return ",".join(map(_exact, load.steps_rps or (load.rate_rps,)))
+
+
+def _workload_options(plan: Plan) -> list[str]:
+    """The user's own items are no workload that has a name."""
+    dataset = plan.workload.get("dataset")
+    if dataset is not None and plan.workload_name not in config.names("workloads"):
+        return ["--items", str(dataset)]
+    return ["--workload", plan.workload_name]
+
+
+def _seconds(length_s: float) -> str:
+    return f"{_exact(length_s)}s"
+
+
+def _exact(number: float) -> str:
+    """Every digit that anybody wrote, so that the plan comes out the same."""
+    return f"{number:.15g}"

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from mmload.model.plan import Plan
 from mmload.plan.arrivals import PoolSize
-from mmload.plan.payloads_body import Body, encode
+from mmload.plan.payloads_body import encode
 from mmload.plan.payloads_given import ask_of, read_given
 from mmload.plan.payloads_made import make
-from mmload.plan.pool import Pool, PoolWriter
+from mmload.plan.pool import Body, Pool, PoolWriter
 from mmload.plan.randomness import Purpose
 from mmload.plan.workload import Workload, workload_of
 
@@ -70,10 +70,17 @@ def prepare(
                 break
             digested = not is_load or job.number < size.main
             item_id = _item_id(plan.workload_name, job)
-            writer.add(item_id, body.modality, body.data, expected=body.expected, digested=digested)
+            writer.add(item_id, body, digested=digested)
             if progress is not None:
                 progress(done, len(jobs))
         return writer.seal(identity, size.total)
+
+
+def check_payloads(plan: Plan) -> None:
+    """Read the user's own requests, if the plan has them. Raises ConfigError for what can't be sent."""
+    dataset = workload_of(plan).dataset
+    if dataset is not None:
+        read_given(Path(dataset))
 
 
 def _source(plan: Plan, workload: Workload) -> _Source:
@@ -82,7 +89,7 @@ def _source(plan: Plan, workload: Workload) -> _Source:
 
         def made(job: _Job) -> Body:
             ask = make(workload, job.purpose, job.number, plan.seed)
-            return Body(ask.modality, encode(ask, workload, model, plan.extra_body))
+            return Body(ask.modality, encode(ask, workload, model, plan.extra_body), stream=workload.stream)
 
         return _Source(made)
 
@@ -92,7 +99,8 @@ def _source(plan: Plan, workload: Workload) -> _Source:
     def given(job: _Job) -> Body:
         line = lines[job.number]
         data = line.raw_body or encode(ask_of(line, file.parent), workload, model, plan.extra_body)
-        return Body(line.modality, data, line.expected)
+        stream = workload.stream if line.raw_body is None else line.asks_for_stream
+        return Body(line.modality, data, line.expected, stream)
 
     return _Source(given, len(lines))
 

@@ -43,14 +43,6 @@ class Ask(NamedTuple):
     audios: tuple[str, ...] = ()
 
 
-class Body(NamedTuple):
-    """An encoded request. expected: the text that the answer must have, None where any will do."""
-
-    modality: Modality
-    data: bytes
-    expected: str | None = None
-
-
 def encode(ask: Ask, workload: Workload, model: str, extra: Mapping[str, object]) -> bytes:
     """The JSON body for the workload's endpoint, at temperature 0. extra: fields that are added or take the place of
     one of the same name."""

@@ -50,6 +50,11 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return bytes(self.body) or None
 
     @property
+    def asks_for_stream(self) -> bool:
+        """What a `body` says itself; both endpoints answer in one piece unless asked."""
+        return self.raw_body is not None and bool(msgspec.json.decode(self.raw_body).get("stream"))
+
+    @property
     def modality(self) -> Modality:
         if self.raw_body is not None:
             return _modality_of_body(msgspec.json.decode(self.raw_body))

@@ -25,6 +25,16 @@ _BODIES = "bodies.bin"
 _INDEX = "index.json"
 
 
+class Body(NamedTuple):
+    """An encoded request. expected: the text that the answer must have, None where any will do. stream: it asks for
+    a streamed answer."""
+
+    modality: Modality
+    data: bytes
+    expected: str | None = None
+    stream: bool = True
+
+
 class Pool(NamedTuple):
     """A finished pool.
 
@@ -46,13 +56,15 @@ class Pool(NamedTuple):
 
 
 class _Index(msgspec.Struct, frozen=True, kw_only=True):
-    """offsets: len(ids) + 1 of them. expected: slot -> the answer's text, where the user's own items name it."""
+    """offsets: len(ids) + 1 of them. expected: slot -> the answer's text, where the user's own items name it. whole:
+    the slots that ask for an answer in one piece."""
 
     identity: int
     offsets: list[int]
     ids: list[str]
     modalities: list[Modality]
     expected: dict[int, str]
+    whole: set[int]
 
 
 class PoolReader:
@@ -85,6 +97,9 @@ class PoolReader:
     def modality(self, slot: int) -> Modality:
         return self._index.modalities[slot]
 
+    def is_streamed(self, slot: int) -> bool:
+        return slot not in self._index.whole
+
     def expected(self, slot: int) -> str | None:
         """The text that the answer must have; None where any will do."""
         return self._index.expected.get(slot)
@@ -100,27 +115,29 @@ class PoolWriter:
         self.folder = folder
         self.body_bytes = 0
         self._digest = hashlib.sha256()
-        self._index = _Index(identity=0, offsets=[0], ids=[], modalities=[], expected={})
+        self._index = _Index(identity=0, offsets=[0], ids=[], modalities=[], expected={}, whole=set())
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = (folder / _BODIES).open("wb")
         except OSError as error:
             raise _cannot_write(folder, error) from error
 
-    def add(self, item_id: str, modality: Modality, body: bytes, *, expected: str | None, digested: bool) -> None:
+    def add(self, item_id: str, body: Body, *, digested: bool) -> None:
         """`digested`: whether the body counts for the pool's sha256."""
         index = self._index
         try:
-            self._file.write(body)
+            self._file.write(body.data)
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
         if digested:
-            self._digest.update(body)
-        if expected is not None:
-            index.expected[len(index.ids)] = expected
+            self._digest.update(body.data)
+        if body.expected is not None:
+            index.expected[len(index.ids)] = body.expected
+        if not body.stream:
+            index.whole.add(len(index.ids))
         index.ids.append(item_id)
-        index.modalities.append(modality)
-        self.body_bytes += len(body)
+        index.modalities.append(body.modality)
+        self.body_bytes += len(body.data)
         index.offsets.append(self.body_bytes)
 
     def __enter__(self) -> Self:

@@ -42,7 +42,7 @@ class Crew:
         self.sampler: ProcessSampler | None = None
         self.scraper: MetricsScraper | None = None
         self._watch: Watch | None = None
-        self._show = show
+        self.show = show
         self._interrupted = interrupted
         self._looked_s = 0.0
 
@@ -53,7 +53,7 @@ class Crew:
         for observer in (self.sampler, self.scraper):
             observer.start()
             stack.callback(observer.stop)
-        self._watch = Watch(target, plan.timeout_s)
+        self._watch = Watch(target)
 
     def hire(self, jobs: list[Job], scratch: Path, stack: ExitStack) -> None:
         """Start the workers and wait until each has opened what the scratch folder holds for it."""
@@ -119,7 +119,7 @@ class Crew:
             return
         in_flight = sum(sample.in_flight for sample in self.fleet.samples.values())
         try:
-            self._watch.look(in_flight, self.tracker.last_done_ns)
+            self._watch.look(in_flight, sum(sample.bytes_down for sample in self.fleet.samples.values()))
         except ServerHung:
             assert self.target is not None
             self.ledger.warn(*dump_all(self.target.processes, self.layout.dumps))
@@ -133,4 +133,4 @@ class Crew:
         samples = self.fleet.samples if self.fleet else {}
         cpu_pct = self.sampler.latest_cpu_pct() if self.sampler else {}
         left_s = None if self.left_until_ns is None else max(0.0, (self.left_until_ns - time.monotonic_ns()) / 1e9)
-        self._show(self.tracker.view(samples, cpu_pct, left_s, self.ledger.manifest.warnings))
+        self.show(self.tracker.view(samples, cpu_pct, left_s, self.ledger.manifest.warnings))

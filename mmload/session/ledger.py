@@ -18,7 +18,7 @@ from mmload.analyse.summary import judge_generator, summarise
 from mmload.errors import ServerError
 from mmload.model.plan import Plan
 from mmload.model.result import Clock, Manifest, Phase, Status
-from mmload.store.append import write_document
+from mmload.store.append import Reserve, write_document
 from mmload.store.layout import RunLayout
 from mmload.store.read import Run
 
@@ -30,6 +30,7 @@ class Ledger:
 
     def __init__(self, layout: RunLayout, plan: Plan, variant: str) -> None:
         self._layout = layout
+        self._reserve = Reserve(layout)
         self.manifest = Manifest(
             run_id=layout.run_id,
             variant=variant,
@@ -62,7 +63,11 @@ class Ledger:
         self.note(phases=[*others, Phase(name=name, start_ns=start_ns, end_ns=end_ns)])
 
     def seal(self, failure: BaseException | None, faults: list[str]) -> Run:
-        """The last word. faults: what the generator or the profiler did wrong. Raises FolderError."""
+        """The last word, on the room that was reserved for it.
+
+        faults: what the generator or the profiler did wrong. Raises FolderError.
+        """
+        self._reserve.release()
         self.note(status=_status(failure), error=str(failure) if failure else None)
         run = Run(self._layout.path)
         summary = summarise(run)

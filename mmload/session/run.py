@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from mmload.drive.job import Closed, Endpoint, Identity, Job, Open
-from mmload.errors import UsageError
+from mmload.errors import RunInvalid, ServerError, UsageError
 from mmload.model.live import LiveView
 from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.records import RequestRecord
@@ -18,7 +17,8 @@ from mmload.model.result import RankInfo
 from mmload.observe.stacks import Profiler, worth_profiling
 from mmload.plan.access import request_headers
 from mmload.plan.arrivals import PROFILE_LEAD_S, RunSchedule, build_schedule, main_windows, pool_size
-from mmload.plan.payloads import prepare
+from mmload.plan.check import check_plan
+from mmload.plan.payloads import check_payloads, prepare
 from mmload.plan.workload import workload_of
 from mmload.serve.client import ServerInfo
 from mmload.serve.target import Target, aim, check_ready_for, preflight
@@ -26,6 +26,7 @@ from mmload.session.crew import Crew, Show
 from mmload.session.interrupt import interruption
 from mmload.session.ledger import Ledger
 from mmload.session.profile import ProfileWindow
+from mmload.session.scratch import make_scratch
 from mmload.store.append import create_run_folder, write_document
 from mmload.store.layout import RunLayout, new_run_id
 from mmload.store.lock import writing
@@ -41,33 +42,40 @@ def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None]) -> Run
     Whatever ends the run early, what was measured is sealed first and handed to `sealed`, which is called exactly once
     if a folder was made. Raises UsageError, ServerError, FolderError, RunInvalid or Interrupted.
     """
+    check_plan(plan)
+    schedule = build_schedule(plan)
+    check_payloads(plan)
     with interruption() as interrupted:
         variant = preflight(plan)
         layout = create_run_folder(out, new_run_id(variant))
         write_document(layout.plan, plan)
         with writing(layout.plan):
             crew = Crew(layout, Ledger(layout, plan, variant), show, interrupted)
-            failure: BaseException | None = None
             try:
                 with ExitStack() as stack:
-                    _measure(plan, crew, stack)
-            except BaseException as error:
-                failure = error
-                raise
-            finally:
-                show(LiveView(stage="sealing"))
-                stored = crew.ledger.seal(failure, crew.fleet.lost if crew.fleet else [])
+                    _measure(plan, schedule, crew, stack)
+            except BaseException as failure:
+                stored = _seal(crew, failure)
                 sealed(stored)
+                if isinstance(failure, ServerError) and stored.manifest.validity != "valid":
+                    raise RunInvalid(f"{stored.manifest.validity[0]}; then {failure}", failure.hint) from failure
+                raise
+            stored = _seal(crew, None)
+            sealed(stored)
             return stored
 
 
-def _measure(plan: Plan, crew: Crew, stack: ExitStack) -> None:
+def _seal(crew: Crew, failure: BaseException | None) -> Run:
+    crew.show(LiveView(stage="sealing"))
+    return crew.ledger.seal(failure, crew.fleet.lost if crew.fleet else [])
+
+
+def _measure(plan: Plan, schedule: RunSchedule | None, crew: Crew, stack: ExitStack) -> None:
     crew.ledger.note()
-    scratch = Path(tempfile.mkdtemp(prefix="mmload-", dir=_scratch_parent()))
+    scratch = make_scratch()
     stack.callback(shutil.rmtree, scratch, ignore_errors=True)
     crew.target = target = aim(plan, crew.layout.server_log)
     stack.callback(target.stop)
-    schedule = build_schedule(plan)
     _prepare_payloads(plan, schedule, scratch, crew)
     _meet_server(plan, target, crew)
     crew.observe(target, plan, stack)
@@ -137,7 +145,6 @@ def _jobs(plan: Plan, target: Target, schedule: RunSchedule | None, scratch: Pat
     endpoint = Endpoint(
         url=target.url,
         path=workload.endpoint,
-        stream=workload.stream,
         timeout_s=plan.timeout_s,
         headers=request_headers(plan.access),
     )
@@ -235,11 +242,7 @@ def _send_profile(plan: Plan, target: Target, crew: Crew) -> None:
         info = window.close()
         crew.ledger.note(profile=info)
         crew.ledger.warn(*profiler.warnings)
+        if info.mode != "none":
+            crew.ledger.warn(*(f"poor profile of {file.process}: {file.error}" for file in info.files if file.error))
         if window.start_ns is not None:
             crew.ledger.phase("profile", window.start_ns, min(end_ns, time.monotonic_ns()))
-
-
-def _scratch_parent() -> str | None:
-    """Payloads are mapped by the workers: in memory where there is a tmpfs with room, else the usual place."""
-    shm = Path("/dev/shm")  # noqa: S108
-    return str(shm) if shm.is_dir() and shutil.disk_usage(shm).free > 4 * 2**30 else None

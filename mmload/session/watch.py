@@ -1,40 +1,45 @@
-"""Notices what ends a run early: a server that died, lost or restarted a rank, or answers nothing any more."""
+"""Notices what ends a run early: a server that died, lost or restarted a rank, or hangs.
+
+Slow is not hung. A server hangs when, with requests in flight, not a byte of any answer has come for a while *and* its
+own health check, which takes a round trip through its ranks, gets no answer either.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 
 from mmload.discover import verify_same
 from mmload.errors import ServerDied, ServerHung
 from mmload.serve.target import Target
 
-LOOK_S = 1.0
-QUIET_S = 10.0  # nothing complete for so long, with requests in flight: ask the server whether it is well
-HEALTH_TIMEOUT_S = 5.0
+_LOOK_S = 1.0
+_QUIET_S = 10.0
+_HEALTH_TIMEOUT_S = 20.0  # as long as SGLang's own health check waits for its ranks
 
 
 class Watch:
     """Looks at one server; cheap enough to be called in every turn of the run's loop."""
 
-    def __init__(self, target: Target, timeout_s: float) -> None:
+    def __init__(self, target: Target) -> None:
         self._target = target
-        self._timeout_s = timeout_s
         self._next_look_s = 0.0
+        self._bytes_down = -1
+        self._heard_s = time.monotonic()
+        self._probe: _HealthProbe | None = None
 
-    def look(self, in_flight: int, last_progress_ns: int) -> None:
-        """Raise ServerDied or ServerHung when that is certain."""
+    def look(self, in_flight: int, bytes_down: int) -> None:
+        """bytes_down: of all answers so far. Raises ServerDied or ServerHung when that is certain."""
         self._target.refuse_dead()
         now_s = time.monotonic()
+        if bytes_down != self._bytes_down or not in_flight:
+            self._bytes_down, self._heard_s, self._probe = bytes_down, now_s, None
         if now_s < self._next_look_s:
             return
-        self._next_look_s = now_s + LOOK_S
+        self._next_look_s = now_s + _LOOK_S
         self._refuse_changed()
-        quiet_s = (time.monotonic_ns() - last_progress_ns) / 1e9
-        if in_flight and quiet_s > QUIET_S and self._is_hung(quiet_s):
-            raise ServerHung(
-                f"the server hangs: {in_flight} requests in flight, nothing complete for {quiet_s:.0f} s",
-                "the stacks of its processes are in dumps/",
-            )
+        if now_s - self._heard_s > _QUIET_S:
+            self._refuse_hung(in_flight, now_s - self._heard_s)
 
     def _refuse_changed(self) -> None:
         if not self._target.processes:
@@ -43,7 +48,23 @@ class Watch:
         if differences:
             raise ServerDied("; ".join(differences), "see logs/server.log" if self._target.is_owned else "")
 
-    def _is_hung(self, quiet_s: float) -> bool:
-        if quiet_s > 2 * self._timeout_s:
-            return True
-        return not self._target.client.is_healthy(HEALTH_TIMEOUT_S)
+    def _refuse_hung(self, in_flight: int, quiet_s: float) -> None:
+        if self._probe is None or self._probe.healthy:
+            self._probe = _HealthProbe(self._target)  # one after the other for as long as nothing is heard
+        elif self._probe.healthy is False:
+            raise ServerHung(
+                f"the server hangs: {in_flight} requests in flight, not a byte for {quiet_s:.0f} s, /health is silent",
+                "the stacks of its processes are in dumps/",
+            )
+
+
+class _HealthProbe:
+    """One health check in the background. healthy: None until it has an answer or timed out."""
+
+    def __init__(self, target: Target) -> None:
+        self.healthy: bool | None = None
+        self._target = target
+        threading.Thread(target=self._ask, name="health-probe", daemon=True).start()
+
+    def _ask(self) -> None:
+        self.healthy = self._target.client.is_healthy(_HEALTH_TIMEOUT_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 from rich.console import Console
@@ -22,12 +23,34 @@ def open_console(*, stderr: bool = False) -> Console:
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
     redrawable = None if stream.isatty() else False
-    return Console(stderr=stderr, force_interactive=redrawable, highlight=False)
+    return LastingConsole(stderr=stderr, force_interactive=redrawable, highlight=False)
 
 
 def print_error(error: MmloadError) -> None:
     """The error on standard error; long lines are left whole, so that a path or a command in them can be copied."""
     open_console(stderr=True).print(render_error(error), soft_wrap=True)
+
+
+class LastingConsole(Console):
+    """A reader of the pipe that has gone away (`mmload run | head -2`) ends the output, not the program."""
+
+    def on_broken_pipe(self) -> None:
+        give_up_output()
+
+
+def give_up_output() -> None:
+    """What is written from now on goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
+def print_document(text: str) -> None:
+    """A JSON document on standard output, which ends in its own newline."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        give_up_output()
 
 
 def render_error(error: MmloadError) -> Text:

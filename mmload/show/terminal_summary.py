@@ -200,4 +200,6 @@ def _next(summary: Summary, sheet: Sheet) -> Iterator[Text]:
         step = styled("mend what made it INVALID, then run again")
     elif summary.status == "failed":
         step = styled(f"see {folder / 'logs'}")
+    elif not summary.requests:
+        step = styled("nothing was measured: run again")
     yield from fact("next", [step], sheet)

@@ -51,6 +51,7 @@ class Batcher:
         self.waiting: deque[Sequence] = deque()
         self.running: dict[str, Sequence] = {}
         self.used_tokens = 0
+        self._prefilled_last = False
 
     @property
     def busy(self) -> bool:
@@ -60,7 +61,9 @@ class Batcher:
         self.waiting.append(sequence)
 
     def next_batch(self) -> Batch | None:
-        admitted = self._admit()
+        decode_is_due = self._prefilled_last and self.running
+        admitted = [] if decode_is_due else self._admit()
+        self._prefilled_last = bool(admitted)
         if admitted:
             return Batch(prefill=True, members=admitted)
         if self.running:

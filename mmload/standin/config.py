@@ -26,6 +26,7 @@ class DeviceModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     decode_ms_per_request: Time
     max_running_requests: Count
     max_prefill_tokens: Count
+    max_recv_per_poll: Count
     max_total_tokens: Count
 
     def prefill_ns(self, tokens: int) -> int:

@@ -107,7 +107,7 @@ class Scheduler:
 
     def read_inbox(self) -> list[Message]:
         messages, self._aborts = self._aborts, []
-        while self._inbox.poll(0):
+        while len(messages) < self.device.max_recv_per_poll and self._inbox.poll(0):
             with self.counters.timed("receive"):
                 frame = self._inbox.recv(copy=False)
             messages.append(unpickle_object(frame.buffer, self.counters))

@@ -13,6 +13,7 @@ import msgspec
 from mmload.errors import FolderError
 from mmload.store.layout import RunLayout
 
+_RESERVE_BYTES = 131_072  # manifest and summary are 10 to 40 kB, and each is written beside its old self
 _encoder = msgspec.json.Encoder()
 
 
@@ -28,6 +29,21 @@ def create_run_folder(out: Path, run_id: str) -> RunLayout:
             "give a writable folder with --out DIR",
         ) from error
     return layout
+
+
+class Reserve:
+    """Room on the disk that is kept from the start of a run for its last words, so that a run that filled the disk
+    can still be sealed. Raises FolderError where there is not even so much."""
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._path = layout.path / ".reserve"
+        try:
+            self._path.write_bytes(b"\0" * _RESERVE_BYTES)
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+
+    def release(self) -> None:
+        self._path.unlink(missing_ok=True)
 
 
 class LineWriter:

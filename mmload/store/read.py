@@ -52,11 +52,11 @@ class Run:
 
     @cached_property
     def requests(self) -> list[RequestRecord]:
-        return list(read_lines(self.layout.requests, RequestRecord))
+        return self._kept(self.layout.requests, RequestRecord)
 
     @cached_property
     def processes(self) -> list[ProcessSample]:
-        return list(read_lines(self.layout.processes, ProcessSample))
+        return self._kept(self.layout.processes, ProcessSample)
 
     @cached_property
     def host(self) -> list[HostSample]:
@@ -74,6 +74,12 @@ class Run:
     def stacks(self) -> dict[str, dict[str, int]]:
         """process name -> folded stack -> samples, for every file in stacks/."""
         return {path.stem: read_folded(path) for path in sorted(self.layout.stacks.glob("*.folded"))}
+
+    def _kept(self, path: Path, kind: type[Record]) -> list[Record]:
+        """The records of a file that every run that came to its end has."""
+        if self.manifest.status == "complete" and not path.is_file():
+            raise FolderError(f"{path} is missing: the run folder is damaged")
+        return list(read_lines(path, kind))
 
 
 def find_run(name: str, out: Path) -> Run:
@@ -93,6 +99,13 @@ def list_runs(out: Path) -> list[Run]:
         return []
     found = [p for p in out.iterdir() if is_run_id(p.name) and (p / "manifest.json").is_file()]
     return [Run(path) for path in sorted(found, key=lambda p: p.name, reverse=True)]
+
+
+def damaged_runs(out: Path) -> list[Path]:
+    """Folders below `out` with a run-id for a name and no manifest."""
+    if not out.is_dir():
+        return []
+    return sorted(p for p in out.iterdir() if is_run_id(p.name) and not (p / "manifest.json").is_file())
 
 
 def read_document(path: Path, kind: type[Record]) -> Record:

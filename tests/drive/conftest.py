@@ -81,7 +81,7 @@ class Load:
             self.schedule.main.save(folder / "main.npy")
             schedules["main"] = str(folder / "main.npy")
         headers = request_headers(plan.access, environment or {})
-        endpoint = Endpoint(url=url, path="/v1/chat/completions", stream=True, timeout_s=timeout_s, headers=headers)
+        endpoint = Endpoint(url=url, path="/v1/chat/completions", timeout_s=timeout_s, headers=headers)
         self.jobs = [
             Job(
                 worker=worker,

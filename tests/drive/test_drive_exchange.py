@@ -81,7 +81,7 @@ SCRIPT = textwrap.dedent(
     url = "http://127.0.0.1:%d" % listener.getsockname()[1]
     if kind == "refused":
         listener.close()
-    endpoint = Endpoint(url=url, path="/v1/chat/completions", stream=True, timeout_s=0.4)
+    endpoint = Endpoint(url=url, path="/v1/chat/completions", timeout_s=0.4)
     connections = Connections(url, 0.4)
     exchanger = Exchanger(endpoint, connections, worker=0)
     for number in range(2):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmload.errors import FolderError
-from mmload.plan.pool import PoolReader, PoolWriter
+from mmload.plan.pool import Body, PoolReader, PoolWriter
 
 READ_IN_A_FRESH_PROCESS = """
 import sys
@@ -22,7 +22,7 @@ print(total, private_kb, *(name for name in ("PIL", "av", "numpy") if name in sy
 def write(folder, identity, load):
     with PoolWriter(folder) as writer:
         for number, body in enumerate([*identity, *load]):
-            writer.add(f"item-{number}", "text", body, expected=None, digested=True)
+            writer.add(f"item-{number}", Body("text", body), digested=True)
         return writer.seal(len(identity), wanted=len(load))
 
 

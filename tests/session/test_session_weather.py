@@ -4,8 +4,12 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
 
-import psutil
 import pytest
 from command import gone
 
@@ -79,7 +83,7 @@ def test_a_killed_mmload_leaves_nothing_behind_and_a_readable_folder(mmload):
     run.send(signal.SIGKILL)
     run.finish()
     assert gone(everything)
-    assert not any(path.name.startswith("mmload-") and str(run.process.pid) in path.name for path in shm())
+    assert not scratch_of(run)
     shown = mmload("runs", "show", run.run_folder.name, "--json").finish()
     assert shown.code == 0, shown.stderr
     summary = json.loads(shown.stdout)
@@ -88,10 +92,10 @@ def test_a_killed_mmload_leaves_nothing_behind_and_a_readable_folder(mmload):
     assert "partial" in mmload("runs", "list").finish().stdout
 
 
-def shm():
-    from pathlib import Path
-
-    return list(Path("/dev/shm").iterdir())
+def scratch_of(command):
+    """What a run keeps while it prepares."""
+    places = (Path("/dev/shm"), Path(tempfile.gettempdir()))
+    return [found for place in places for found in place.glob(f"mmload-{command.process.pid}-*")]
 
 
 def test_a_killed_worker_makes_the_run_invalid_and_is_named(mmload):
@@ -109,9 +113,7 @@ def test_a_frozen_worker_makes_the_run_invalid_and_says_what_fell_behind(mmload)
     run.until_measuring()
     (worker,) = workers(run)
     worker.suspend()
-    os.kill(run.process.pid, 0)
-    psutil.wait_procs([], timeout=0)
-    signal.sigtimedwait([], 1.0)
+    run.until(lambda: time.monotonic_ns() - run.lines("generator.jsonl")[-1]["t_ns"] > 1_000_000_000)
     worker.resume()
     run.finish()
     assert run.code == 4
@@ -126,24 +128,24 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_starts(mmload, tmp
     assert "--out" in run.stderr
 
 
-def test_a_full_disk_keeps_what_was_written(mmload, small_disk):
-    run = mmload("run", *LONG, "--out", small_disk)
+def test_a_full_disk_keeps_what_was_written_and_is_sealed_all_the_same(mmload, small_disk):
+    run = mmload("run", *LONG, "--json", "--out", small_disk)
     run.until(lambda: run.process.poll() is None and any(small_disk.glob("*/requests.jsonl")))
     run.finish(timeout_s=120)
     assert run.code == 7
     assert "the disk is full" in run.stderr
     (folder,) = small_disk.iterdir()
     assert (folder / "requests.jsonl").stat().st_size > 0
+    assert json.loads((folder / "manifest.json").read_text())["status"] == "partial"
+    assert json.loads(run.stdout) == json.loads((folder / "summary.json").read_text())
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 300 kB."""
-    import subprocess
-
+    """A file system of 500 kB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", folder], check=False)
     if mounted.returncode != 0:
         pytest.skip("a small file system can't be mounted here")
     yield folder
@@ -222,3 +224,122 @@ def test_without_the_right_to_ptrace_the_run_goes_on_without_stacks_and_says_the
     assert "SYS_PTRACE" in warning
     assert warning.split(":")[0] in " ".join(run.stdout.split())
     assert run.document("summary.json")["requests"] == 60
+
+
+EXACT_SERVER = Path(__file__).parents[2] / "bench" / "exact_server.py"
+
+
+@pytest.fixture
+def exact_server(tmp_path):
+    """exact_server(delay_s) -> URL of a healthy server that answers after that time."""
+    servers = []
+
+    def start(delay_s):
+        command = [sys.executable, EXACT_SERVER, str(delay_s), tmp_path / "wire"]
+        servers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        return f"http://127.0.0.1:{int(servers[-1].stdout.readline())}"
+
+    yield start
+    for server in servers:
+        server.stdin.close()
+        server.wait(10)
+
+
+def test_a_slow_server_is_not_called_hung_and_its_timeouts_are_counted(mmload, exact_server):
+    load = ("--rate", "4", "--warmup", "0s", "--duration", "12s", "--no-profile", "--timeout", "1s", "--json")
+    run = mmload("run", *load, "--url", exact_server(3.0)).finish()
+    assert run.code != 5, run.stderr
+    summary = json.loads(run.stdout)
+    assert summary["status"] == "complete"
+    assert summary["outcomes"] == {"timeout": 48}
+    assert summary["response_ms"]["p50"] is None
+    assert not (run.run_folder / "dumps").exists()
+
+
+def test_a_generator_that_cannot_keep_the_rate_makes_the_run_invalid(mmload, exact_server):
+    load = ("--rate", "40000", "--warmup", "0s", "--duration", "1s", "--no-profile", "--workload", "text")
+    run = mmload("run", *load, "--url", exact_server(0.0)).finish()
+    assert run.code == 4, run.stderr
+    reasons = run.document("manifest.json")["validity"]
+    assert any("lag p99" in reason for reason in reasons), reasons
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_while_payloads_are_made_is_obeyed_and_leaves_nothing(mmload, number):
+    run = mmload("run", "--workload", "images-1mb", "--rate", "50", "--duration", "60s", "--no-profile")
+    run.until(lambda: scratch_of(run))
+    everything = run.children()
+    run.send(number)
+    run.finish()
+    assert run.code == 128 + number
+    assert run.document("manifest.json")["status"] == "partial"
+    assert "nothing was measured" in run.stdout
+    assert not scratch_of(run)
+    assert gone(everything)
+
+
+def test_what_a_kill_left_while_payloads_were_made_is_swept_by_the_next_run(mmload):
+    run = mmload("run", "--workload", "images-1mb", "--rate", "50", "--duration", "60s", "--no-profile")
+    run.until(lambda: scratch_of(run))
+    everything = run.children()
+    run.send(signal.SIGKILL)
+    run.finish()
+    assert gone(everything)
+    assert mmload("run", *QUICK, "--out", "other").finish().code == 0
+    assert not scratch_of(run)
+
+
+def test_two_interruptions_end_it_at_once_and_still_leave_nothing(mmload):
+    run = mmload("run", *LONG)
+    run.until_measuring()
+    everything = run.children()
+    run.send(signal.SIGINT)
+    run.send(signal.SIGINT)
+    run.finish()
+    assert run.code == 130
+    assert gone(everything)
+    assert mmload("runs", "show", run.run_folder).finish().code == 0
+
+
+def test_an_interruption_in_the_profile_window_keeps_the_measured_one(mmload):
+    run = mmload("run", "--rate", "20", "--warmup", "0s", "--duration", "2s", "--profile-duration", "30s", "--json")
+    run.until(lambda: list(run.out.glob("*/stacks/*.segment")))
+    everything = run.children()
+    run.send(signal.SIGINT)
+    run.finish()
+    assert run.code == 130
+    assert json.loads(run.stdout)["requests"] == 40
+    assert gone(everything)
+
+
+def test_a_driver_that_was_paused_does_not_blame_its_workers(mmload):
+    run = mmload("run", *QUICK, "--duration", "9s")
+    run.until_measuring()
+    run.send(signal.SIGSTOP)
+    before = len(run.lines("requests.jsonl"))
+    run.until(lambda: len(run.lines("requests.jsonl")) > before + 120)  # six seconds of load
+    run.send(signal.SIGCONT)
+    run.finish()
+    assert run.code == 0, run.stderr
+    assert len(run.lines("requests.jsonl")) == 8 + 180
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(mmload):
+    run = mmload("run", *QUICK)
+    run.process.stdout.readline()
+    run.process.stdout.close()
+    run.process.wait(60)
+    assert run.process.returncode == 0
+    assert run.document("manifest.json")["status"] == "complete"
+    run.process.stdout = open(os.devnull)  # noqa: PTH123, SIM115 (for the fixture to read to its end)
+
+
+def test_a_folder_that_may_only_be_read_can_be_judged(mmload, small_disk):
+    run = mmload("run", *QUICK, "--duration", "2s", "--out", small_disk).finish()
+    assert run.code == 0, run.stderr
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    (folder,) = small_disk.iterdir()
+    gate = mmload("gate", folder, "--gate", "smoke").finish()
+    assert gate.code in (0, 1, 3)
+    assert "criterion" in gate.stdout
+    assert "the verdict is not kept" in gate.stderr

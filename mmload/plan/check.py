@@ -1,0 +1,44 @@
+"""Whether a plan makes sense, whoever wrote it: the command line checks its options, a plan.json may hold anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmload.errors import UsageError
+from mmload.model.plan import ClosedLoop, OpenLoop, Plan
+from mmload.plan.variants import load_variant
+
+_LONGEST_S = 14 * 86400.0
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise UsageError naming the first key that is out of range, or the variant that is unknown."""
+    for key, value, low, high in _bounds(plan):
+        if not low <= value <= high:
+            raise UsageError(f"the plan's {key} {value:g} is out of range", f"it takes {low:g} to {high:g}")
+    if plan.variant is not None:
+        load_variant(plan.variant)
+    if isinstance(plan.load, ClosedLoop) and plan.workers > plan.load.concurrency:
+        raise UsageError(
+            f"{plan.workers} workers can't share {plan.load.concurrency} requests in flight", "use fewer workers"
+        )
+
+
+def _bounds(plan: Plan) -> Iterator[tuple[str, float, float, float]]:
+    load = plan.load
+    if isinstance(load, OpenLoop):
+        for rate in (load.rate_rps, *load.steps_rps, *(load.ramp_rps or ())):
+            yield "rate_rps", rate, 0.01, 100_000
+    else:
+        yield "concurrency", load.concurrency, 1, 20_000
+    yield "duration_s", plan.duration_s, 1.0, _LONGEST_S
+    yield "warmup_s", plan.warmup_s, 0.0, _LONGEST_S
+    yield "timeout_s", plan.timeout_s, 0.1, _LONGEST_S
+    yield "requests", plan.requests or 1, 1, 1_000_000_000
+    yield "seed", plan.seed, 0, 2**63 - 1
+    yield "tp", plan.tp, 1, 64
+    yield "port", plan.port or 1, 1, 65535
+    yield "workers", plan.workers, 1, 64
+    yield "identity_items", plan.identity_items, 0, 1000
+    yield "profile.duration_s", plan.profile.duration_s, 1.0, _LONGEST_S
+    yield "profile.rate_hz", plan.profile.rate_hz, 1, 1000
