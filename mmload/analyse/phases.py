@@ -27,8 +27,8 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class PhaseShares(msgspec.Struct, frozen=True, kw_only=True):
-    """shares: the phases that occur, in the order of PHASES; they add up to 1. work: all but idle-poll and
-    device-wait; None without samples."""
+    """samples: those that are not of a wait that sleeps. shares: the phases that occur among them, in the order of
+    PHASES; they add up to 1. work: all but idle-poll and device-wait; None without samples."""
 
     samples: int
     shares: dict[PhaseName, Share]
@@ -38,7 +38,8 @@ class PhaseShares(msgspec.Struct, frozen=True, kw_only=True):
 def phase_shares(stacks: Mapping[str, int], rules: PhaseRules, source: Mapping[str, str]) -> PhaseShares:
     """The shares of a process's on-CPU samples. source: 'file:line' -> text, as stored beside the stacks; without it
     rules on lines match nothing, so that more counts as work."""
-    counts = {phase: sum(part.values()) for phase, part in split_by_phase(stacks, rules, source).items()}
+    parts = split_by_phase(awake(stacks, rules, source), rules, source)
+    counts = {phase: sum(part.values()) for phase, part in parts.items()}
     samples = sum(counts.values())
     idle = sum(counts.get(phase, 0) for phase in IDLE_PHASES)
     return PhaseShares(
@@ -46,6 +47,12 @@ def phase_shares(stacks: Mapping[str, int], rules: PhaseRules, source: Mapping[s
         shares={phase: share(counts[phase], samples) for phase in PHASES if counts.get(phase)},
         work=share(samples - idle, samples) if samples else None,
     )
+
+
+def awake(stacks: Mapping[str, int], rules: PhaseRules, source: Mapping[str, str]) -> dict[str, int]:
+    """The stacks but those of a wait that sleeps: what the process's CPU was spent on."""
+    judge = _Judge(rules, source)
+    return {stack: samples for stack, samples in stacks.items() if not judge.sleeps(stack)}
 
 
 def split_by_phase(
@@ -77,12 +84,20 @@ class _Judge:
         self._candidates: dict[str, list[_Matcher]] = {}
 
     def phase(self, stack: str) -> PhaseName:
+        rule = self._rule(stack)
+        return rule.phase if rule else "other"
+
+    def sleeps(self, stack: str) -> bool:
+        rule = self._rule(stack)
+        return rule is not None and rule.sleeps
+
+    def _rule(self, stack: str) -> PhaseRule | None:
         frames = stack.split(";")
         for depth in range(len(frames) - 1, -1, -1):
             for matcher in self._matching(frames[depth]):
                 if matcher.holds_here(frames, depth):
-                    return matcher.rule.phase
-        return "other"
+                    return matcher.rule
+        return None
 
     def _matching(self, text: str) -> list[_Matcher]:
         if text not in self._candidates:

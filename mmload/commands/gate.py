@@ -51,7 +51,7 @@ def gate(  # noqa: PLR0913, PLR0917 (a command line has as many options as its c
     stored = list_runs(out)
     given = [find_run(name, out) for name in runs or ()]
     baselines = _baselines(baseline or [], out)
-    choice = choose_runs(given or stored, definition, candidate, baselines, also=stored)
+    choice = choose_runs(given, definition, candidate, baselines, also=stored)
     verdict = _judge(definition, choice)
     _report(verdict, junit, markdown)
     raise typer.Exit(_show(verdict, open_console(stderr=json), as_json=json))

@@ -19,9 +19,10 @@ def faults_of(run: Run) -> list[str]:
 
     A run whose server failed need not have come to its end, but what was sent must have been sent in time.
     """
+    damage = _damage(run)
     if run.manifest.validity != "valid":
-        return list(run.manifest.validity)
-    damage, window = _damage(run), measure_window(run)
+        return [*damage, *run.manifest.validity]
+    window = measure_window(run)
     measured = measured_requests(run.requests, window) if window else []
     if run.manifest.status != "failed" and (early := _early_end(run, window, measured)):
         return [*damage, early]

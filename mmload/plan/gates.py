@@ -29,7 +29,7 @@ class GateFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     as far as a run is too short to show it (mmload.judge.statistics); 40 stands for bursts of 20 in the mean.
     """
 
-    about: str
+    about: str = ""
     confidence: Confidence = 0.95
     design_effect: DesignEffect = 40.0
     criteria: Annotated[list[CriterionFile], msgspec.Meta(min_length=1)]

@@ -2,6 +2,11 @@
 
 A sample belongs to the innermost of its frames that a rule matches; of several rules that match that frame, the first
 in the file has it. A sample that no rule matches is 'other', which counts as work.
+
+A wait that sleeps burns next to no CPU, and yet a profiler sees it at work: it asks the kernel first whether a thread
+runs and reads its stack a moment later, when the thread has gone to sleep. Those samples stand for the work before
+the wait, which is known by its other samples alone; a rule that `sleeps` has them left out of all shares. A wait that
+spins burns what its samples say.
 """
 
 from __future__ import annotations
@@ -35,7 +40,8 @@ class PhaseRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     functions: the whole of the function's name after its last dot. file: some part of the file's path. line: some
     part of the source line's text; without the text of the line the rule does not match. under: the whole name, after
-    its last dot, of some function that called it, at any distance. leaf: nothing was called from this frame.
+    its last dot, of some function that called it, at any distance. leaf: nothing was called from this frame. sleeps: the
+    wait sleeps in the kernel, of idle-poll and device-wait only.
     """
 
     phase: PhaseName
@@ -44,9 +50,12 @@ class PhaseRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     line: str = ""
     under: str = ""
     leaf: bool = False
+    sleeps: bool = False
     about: str = ""
 
     def __post_init__(self) -> None:
+        if self.sleeps and self.phase not in IDLE_PHASES:
+            raise ValueError(f"only {' and '.join(IDLE_PHASES)} can sleep, not {self.phase}")
         for pattern in (self.functions, self.file, self.line, self.under):
             try:
                 re.compile(pattern)

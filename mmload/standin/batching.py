@@ -1,4 +1,5 @@
-"""Which requests run in the next step of the device: continuous batching as SGLang does it, prefill first.
+"""Which requests run in the next step of the device: continuous batching as SGLang does it, prefill first, but a
+step of decode between two of prefill: else what runs gets no token as long as something new comes in.
 
 Pure and without a clock, so that ranks which saw the same messages choose the same batches.
 """

@@ -14,10 +14,10 @@ Count = Annotated[int, Meta(ge=1)]
 
 
 class DeviceModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long a step takes on the device, and how much fits on it.
+    """How long a step takes on the device, how much fits on it, and how much comes in between two steps.
 
-    max_prefill_tokens: prompt tokens in one prefill step (one longer request goes alone). max_total_tokens: prompt and
-    answer tokens of all running requests.
+    max_prefill_tokens: prompt tokens in one prefill step (one longer request goes alone). max_recv_per_poll: messages
+    received before a step. max_total_tokens: prompt and answer tokens of all running requests.
     """
 
     prefill_ms: Time

@@ -5,8 +5,9 @@ ranks turn in lockstep: rank 0 takes what came over ZMQ and broadcasts it, then 
 
 What a function's CPU time is spent on, the innermost named function deciding (a wait decides wherever it stands):
 
-    wait_for_work                                                      idle-poll
-    wait_for_device                                                    device-wait
+    poll_for_work                                                      idle-poll
+    wait_for_work                                                      idle-poll, asleep
+    wait_for_device                                                    device-wait, asleep
     recv_requests, read_inbox                                          receive
     broadcast_pyobj, broadcast_object, send_object, receive_object,
     broadcast, broadcast_size                                          broadcast
@@ -89,9 +90,16 @@ class Scheduler:
 
     def recv_requests(self) -> list[Message]:
         """The new messages, the same on every rank."""
-        size = 0 if self.batcher.busy else self.wait_for_work()
+        if self.batcher.busy:
+            size = 0
+        else:
+            size = self.poll_for_work() if self.poll_on_idle else self.wait_for_work()
         messages = self.read_inbox() if self.host.is_entry else []
         return self.broadcast_pyobj(messages, size) if self.host.size > 1 else messages
+
+    def poll_for_work(self) -> int:
+        """A wait that spins. It has a name of its own because its CPU is real."""
+        return self.wait_for_work()
 
     def wait_for_work(self) -> int:
         """Nothing runs: sleep, or poll as SGLang does, until there is a message. Ranks but the entry rank learn of it
@@ -106,6 +114,8 @@ class Scheduler:
         return 0
 
     def read_inbox(self) -> list[Message]:
+        """What has come, at most max_recv_per_poll: under overload more comes while this is received, and what runs
+        would wait for ever longer lists."""
         messages, self._aborts = self._aborts, []
         while len(messages) < self.device.max_recv_per_poll and self._inbox.poll(0):
             with self.counters.timed("receive"):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mmload.analyse.cpu import (
     Interval,
+    coverage,
     host_busy_share,
     process_series,
     rss_max_bytes,
@@ -47,6 +48,12 @@ def test_total_cpu_is_interpolated_at_the_edges_of_the_window():
 def test_a_process_sampled_for_less_than_a_second_has_no_figure():
     assert total_pct(one_series([sample(20, 1.0), sample(20.5, 1.4)]), WINDOW) is None
     assert total_pct(one_series([sample(20, 1.0)]), WINDOW) is None
+
+
+def test_coverage_is_the_part_of_the_window_between_the_first_and_the_last_sample():
+    assert coverage(one_series([sample(s, 0) for s in (5, 15)]), WINDOW) == pytest.approx(0.25)
+    assert coverage(one_series([sample(s, 0) for s in (5, 40)]), WINDOW) == 1.0
+    assert coverage(one_series([sample(s, 0) for s in (1, 5)]), WINDOW) == 0.0
 
 
 def test_a_restarted_process_counts_on():

@@ -67,6 +67,14 @@ def test_dropped_and_missing_requests_are_undelivered(tmp_path):
     assert (found.scheduled, found.sent, found.undelivered) == (502, 499, 3)
 
 
+def test_what_the_end_of_the_run_dropped_is_not_undelivered(tmp_path):
+    run = make_run(tmp_path, duration_s=5, outcomes={3: "dropped", 4: "dropped"})
+    window = measure_window(run)
+    measured = measured_requests(run.requests, window)
+    assert generator_health(measured, 0, run.generator, window, "planted: dropped").undelivered == 0
+    assert generator_health(measured, 0, run.generator, window, "scheduler_TP1 ended").undelivered == 2
+
+
 def test_a_worker_that_was_stopped_is_found_by_its_silence():
     stopped = [s / 4 for s in range(41) if not 12 < s < 20]
     found = generator_health([], 0, samples(stopped, worker=1) + samples([s / 4 for s in range(41)]), WINDOW)

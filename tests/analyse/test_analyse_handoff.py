@@ -19,6 +19,26 @@ def test_costs_are_per_request_over_all_processes_and_by_process(tmp_path):
     assert found['build_cpu_ms_per_request{process="tokenizer"}'] == 0.0
 
 
+def test_a_backlog_before_the_ranks_makes_nothing_cheaper(tmp_path):
+    build_ms = {"tokenizer": 1.0, "scheduler_TP0": 2.0, "scheduler_TP1": 2.0}
+    queued = make_run(tmp_path, build_ms=build_ms, met={"scheduler_TP0": 0.5, "scheduler_TP1": 0.5})
+    found = per_request(counters_of(queued))
+    assert found["build_cpu_ms_per_request"] == pytest.approx(5.0, rel=0.05)
+    assert found['build_cpu_ms_per_request{process="scheduler_TP0"}'] == pytest.approx(2.0, rel=0.05)
+    assert found["broadcasts_per_request"] == 1.0
+
+
+def test_a_process_that_does_nothing_is_left_out_and_one_that_met_no_request_makes_the_cost_unknown(tmp_path):
+    idle = make_run(tmp_path, build_ms={"tokenizer": 1.0}, met={"scheduler_TP1": 0.0})
+    assert counters_of(idle).processes == ["scheduler_TP0", "tokenizer"]
+    window = measure_window(idle)
+    key = 'mmload_handoff_hash_cpu_seconds_total{process="scheduler_TP1"}'
+    spending = [
+        msgspec.structs.replace(scrape, metrics={**scrape.metrics, key: n / 10}) for n, scrape in enumerate(idle.server)
+    ]
+    assert handoff_counters(spending, window) is None
+
+
 def test_an_event_that_every_rank_counts_is_counted_once(tmp_path):
     assert per_request(counters_of(make_run(tmp_path, tp=4, build_ms={})))["broadcasts_per_request"] == 1.0
 
@@ -49,5 +69,5 @@ def test_counters_of_another_version_are_not_guessed_at(tmp_path):
 
 def test_blocks_add_up_to_the_whole(tmp_path):
     counters = counters_of(make_run(tmp_path, build_ms={"tokenizer": 2.0}))
-    cpu_s = counters.cpu_s(BUILD_STAGES)
+    cpu_s = counters.cpu_s(BUILD_STAGES, "tokenizer")
     assert block_growth(counters, cpu_s).sum() == pytest.approx(cpu_s[-1] - cpu_s[0])

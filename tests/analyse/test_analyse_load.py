@@ -64,7 +64,22 @@ def test_nobody_knows_what_is_missing_in_a_closed_loop(tmp_path):
 
 
 def test_tokens_and_cache_are_unknown_where_the_server_does_not_say():
-    silent = request(1, 2, completion_tokens=None, cached_tokens=None)
+    silent = request(1, 2, token_ns=[], completion_tokens=None, cached_tokens=None)
     assert (load.tokens_per_s([silent], WINDOW), load.cached_token_share([silent])) == (None, None)
-    said = request(1, 2, completion_tokens=30, cached_tokens=25, prompt_tokens=100)
+    said = request(1, 2, token_ns=[], completion_tokens=30, cached_tokens=25, prompt_tokens=100)
     assert (load.tokens_per_s([said], WINDOW), load.cached_token_share([said])) == (3.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("due_s", "token_s", "tokens", "within"),
+    [
+        (9, [9.5, 9.9, 10.5, 11], 4, 2),  # a backlog: the rest came later
+        (-1, [-0.5, 0.5, 1, 2], 4, 3),  # due in warm-up, answered in the window
+        (9, [9.5, 10.5], 12, 6),  # an event may bring several tokens
+        (1, [1.5, 2], None, 2),  # the server does not say how many: one an event
+        (9, [], 30, 0),  # not streamed, done after the window
+    ],
+)
+def test_tokens_count_when_they_arrive_whenever_their_request_was_due(due_s, token_s, tokens, within):
+    streamed = request(due_s, 11, token_ns=[round(s * S) for s in token_s], completion_tokens=tokens)
+    assert load.tokens_per_s([streamed], WINDOW) == within / 10

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmload.analyse.summary import judge_generator, summarise
+from mmload.errors import FolderError
 from mmload.store.append import write_document
 from mmload.store.read import Run
 
@@ -105,14 +106,46 @@ def test_a_process_hardly_sampled_is_named(tmp_path):
 
 def test_what_an_interrupt_left_undelivered_is_not_the_generators_fault(tmp_path):
     dropped = dict.fromkeys(range(400, 500), "dropped")
-    interrupted = make_run(tmp_path, duration_s=5, status="partial", outcomes=dropped)
+    interrupted = make_run(tmp_path, duration_s=5, status="partial", error="planted: dropped", outcomes=dropped)
     assert judge_generator(summarise(interrupted), interrupted.plan.limits) == []
     complete = make_run(tmp_path, number=1, duration_s=5, outcomes=dropped)
     assert len(judge_generator(summarise(complete), complete.plan.limits)) == 1
 
 
-def test_a_generator_that_lagged_makes_the_run_invalid_unless_the_server_failed(tmp_path):
-    late = make_run(tmp_path, lag_ms=40.0, duration_s=5)
+@pytest.mark.parametrize("status", ["complete", "partial", "failed"])
+def test_a_generator_that_lagged_makes_the_run_invalid_whatever_became_of_the_server(tmp_path, status):
+    late = make_run(tmp_path, lag_ms=40.0, duration_s=5, status=status, error="scheduler_TP1 ended")
     assert any("sent late" in reason for reason in judge_generator(summarise(late), late.plan.limits))
-    failed = make_run(tmp_path, number=1, lag_ms=40.0, duration_s=5, status="failed")
-    assert judge_generator(summarise(failed), failed.plan.limits) == []
+
+
+def test_when_most_requests_failed_that_is_the_first_warning(tmp_path):
+    outcomes = dict.fromkeys(range(300), "http_error") | dict.fromkeys(range(300, 400), "timeout")
+    run = make_run(tmp_path, duration_s=5, outcomes=outcomes)
+    write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, warnings=["something small"]))
+    assert again(run).warnings == [
+        "400 of 500 requests failed, 300 of them with: planted: http_error",
+        "something small",
+    ]
+    half = make_run(tmp_path, number=1, duration_s=5, outcomes=dict.fromkeys(range(250), "timeout"))
+    assert summarise(half).warnings == []
+
+
+def test_answers_owed_from_warm_up_are_named_when_they_raise_the_achieved_rate(tmp_path):
+    run = make_run(tmp_path, duration_s=10, warmup_s=2)
+    start_ns = run.manifest.phases[1].start_ns
+    late = [
+        msgspec.structs.replace(r, done_ns=start_ns + n) if r.phase == "warmup" else r
+        for n, r in enumerate(run.requests)
+    ]
+    run.layout.requests.write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in late))
+    (warning,) = again(run).warnings
+    assert warning.startswith("200 of the answers in the window were due in warm-up")
+
+
+@pytest.mark.parametrize("name", ["requests", "processes"])
+def test_a_complete_run_without_its_records_is_damaged_and_not_empty(tmp_path, name):
+    run = make_run(tmp_path, duration_s=5)
+    path = getattr(run.layout, name)
+    path.unlink()
+    with pytest.raises(FolderError, match=f"{name}.jsonl is missing: the run folder is damaged"):
+        again(run)

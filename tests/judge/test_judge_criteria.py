@@ -9,7 +9,7 @@ from mmload.judge.metrics import METRICS
 
 
 def read(text):
-    return parse(text, "gate.toml", METRICS)
+    return parse(text, "gate.toml", METRICS, ["batch-broadcast", "original", "rollback"])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_criterion_is_metric_op_limit_and_maybe_a_baseline(text, metric, op, l
         ("qps_ratio > 0.95", "qps_ratio compares with another run", "vs original"),
         ("qps_ratio > 0.95 vs", "expected a variant after 'vs', but it ends there", ""),
         ("qps_ratio > 0.95 to rollback", "expected 'vs' or the end after the limit", ""),
-        ("qps_ratio > 0.95 vs ../rollback", "expected a variant after 'vs', got '../rollback'", ""),
+        ("qps_ratio > 0.95 vs rolback", "unknown variant 'rolback'", "rollback"),
         ("qps_ratio > 0.95 vs rollback now", "expected the end after 'rollback'", ""),
     ],
 )
@@ -84,6 +84,16 @@ def test_the_release_gate_asks_for_what_the_release_needs():
     assert asked >= {"response_p99_ms", "qps", "cpu_work_pct", "error_rate", "build_cpu_saved", "outputs_identical"}
     assert asked >= {"handoff_cpu_saved", "qps_ratio", "response_p99_ratio", "cpu_work_ratio", "rss_growth_mb_per_h"}
     assert gate.baselines == ("original", "rollback")
+
+
+def test_a_gate_compares_with_known_variants_only(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("about = 'x'\n[[criteria]]\ncheck = 'qps_ratio > 1 vs orignal'\n")
+    with pytest.raises(ConfigError, match="unknown variant 'orignal'") as caught:
+        load_gate(str(path))
+    assert "original" in caught.value.hint
+    path.write_text("about = 'x'\n[[criteria]]\ncheck = 'qps_ratio > 1 vs stock'\n")
+    assert load_gate(str(path)).baselines == ("stock",)
 
 
 def test_a_wrong_check_is_found_by_file_key_and_line(tmp_path):

@@ -7,7 +7,7 @@ from factory import make_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmload.errors import ConfigError
+from mmload.errors import ConfigError, FolderError
 from mmload.judge.choice import Choice, choose_runs
 from mmload.judge.definition import load_gate
 from mmload.judge.gate import exit_code, judge, worst
@@ -52,7 +52,7 @@ def test_a_good_run_passes_and_a_bad_one_fails(tmp_path):
 def test_a_short_run_is_inconclusive_and_says_how_much_more_decides(tmp_path):
     result = result_of(make_run(tmp_path, duration_s=40), "response_p99_ms < 500")
     assert (result.verdict, result.high) == ("INCONCLUSIVE", None)
-    assert result.needed == "7,931 more requests (79 s of the same load)"
+    assert result.needed == "7,931 more requests (80 s of the same load)"
 
 
 def test_a_run_with_that_much_more_is_decided(tmp_path):
@@ -222,16 +222,103 @@ def test_a_run_interrupted_after_its_window_is_judged(tmp_path):
     assert result_of(make_run(tmp_path, status="partial"), "qps > 70").verdict == "PASS"
 
 
-def test_wider_limits_of_the_plan_are_the_ones_that_hold(tmp_path):
-    assert (
-        result_of(make_run(tmp_path, lag_ms=40.0, limits=GeneratorLimits(lag_p99_ms=50)), "qps > 1").verdict == "PASS"
-    )
+def test_a_plan_may_ask_more_of_the_generator_but_not_less(tmp_path):
+    wide = make_run(tmp_path, lag_ms=40.0, limits=GeneratorLimits(lag_p99_ms=50))
+    narrow = make_run(tmp_path, number=1, lag_ms=4.0, limits=GeneratorLimits(lag_p99_ms=2))
+    assert [result_of(run, "qps > 1").verdict for run in (wide, narrow)] == ["INVALID", "INVALID"]
 
 
-def test_a_server_that_died_fails(tmp_path):
-    run = make_run(tmp_path, status="failed", error="scheduler_TP1 ended", lag_ms=40.0)
+@pytest.mark.parametrize("ends_after_s", [0.5, 20.0, 60.0])
+def test_a_server_that_died_fails(tmp_path, ends_after_s):
+    run = make_run(tmp_path, status="failed", error="scheduler_TP1 ended", ends_after_s=ends_after_s)
     result = result_of(run, "qps > 1")
     assert (result.verdict, "scheduler_TP1 ended" in result.evidence) == ("FAIL", True)
+
+
+def test_a_late_generator_is_no_evidence_against_a_server_that_died(tmp_path):
+    run = make_run(tmp_path, status="failed", error="scheduler_TP1 ended", lag_ms=9000.0, ends_after_s=20.0)
+    result = result_of(run, "qps > 1")
+    assert (result.verdict, "sent late" in result.evidence) == ("INVALID", True)
+
+
+def test_what_was_not_sent_because_the_server_died_is_its_own_doing(tmp_path):
+    dropped = dict.fromkeys(range(1000, 4000), "dropped")
+    run = make_run(tmp_path, status="failed", error="planted: dropped", outcomes=dropped)
+    assert result_of(run, "qps > 1").verdict == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda lines: [*lines, lines[-1]], "1 requests have more than one record"),
+        (lambda lines: lines[:-7], "7 of the requests that the generator saw done have no record"),
+    ],
+)
+def test_records_that_are_not_one_for_each_request_make_a_run_invalid(tmp_path, edit, reason):
+    run = make_run(tmp_path, duration_s=40)
+    lines = run.layout.requests.read_text().splitlines(keepends=True)
+    run.layout.requests.write_text("".join(edit(lines)))
+    result = result_of(Run(run.layout.path), "qps > 1")
+    assert (result.verdict, f"records damaged: {reason}" in result.evidence) == ("INVALID", True)
+
+
+@pytest.mark.parametrize("validity", [None, ["the profiler stopped the server"]])
+def test_a_run_without_its_records_is_not_judged_at_all(tmp_path, validity):
+    run = make_run(tmp_path, duration_s=5, validity=validity)
+    run.layout.requests.unlink()
+    with pytest.raises(FolderError, match=r"requests\.jsonl is missing"):
+        result_of(Run(run.layout.path), "qps > 1")
+
+
+def test_a_closed_loop_that_was_to_send_more_is_damaged(tmp_path):
+    enough, fewer = (make_run(tmp_path, number=n, concurrency=8, requests=4000 + n) for n in (0, 1))
+    assert result_of(enough, "qps > 1").verdict == "PASS"
+    result = result_of(fewer, "qps > 1")
+    assert (result.verdict, "4,001 requests were to be measured, 4,000 have" in result.evidence) == ("INVALID", True)
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict"), [("qps > 70", "INCONCLUSIVE"), ("qps > 40", "PASS"), ("qps < 70", "PASS")]
+)
+def test_a_rate_that_was_never_offered_is_not_held_against_the_server(tmp_path, check, verdict):
+    run = make_run(tmp_path, rate_rps=50.0)
+    result = result_of(run, check)
+    assert (result.verdict, result.needed) == (verdict, None if verdict == "PASS" else "only 50 req/s were offered")
+
+
+def test_a_closed_loop_offers_as_much_as_the_server_takes(tmp_path):
+    assert result_of(make_run(tmp_path, rate_rps=50.0, concurrency=8), "qps > 70").verdict == "FAIL"
+
+
+@pytest.mark.parametrize("metric", ["cpu_work_pct", "cpu_total_pct"])
+@pytest.mark.parametrize(
+    ("keep", "needed"),
+    [
+        (lambda line, n: "scheduler_TP1" not in line, "not sampled: rank 1 of 2"),
+        (lambda line, n: "scheduler" not in line, "not sampled: rank 0, rank 1 of 2"),
+        (
+            lambda line, n: "scheduler_TP1" not in line or n < 200,
+            "scheduler_TP1 was sampled over 56% of the measure window, not over 90%",
+        ),
+    ],
+)
+def test_no_rank_is_left_out_of_the_busiest(tmp_path, metric, keep, needed):
+    run = make_run(tmp_path)
+    lines = run.layout.processes.read_text().splitlines(keepends=True)
+    run.layout.processes.write_text("".join(line for n, line in enumerate(lines) if keep(line, n)))
+    result = result_of(Run(run.layout.path), f"{metric} < 60")
+    assert (result.verdict, result.needed) == ("INCONCLUSIVE", needed)
+
+
+def test_cpu_rests_on_as_many_blocks_as_the_window_has(tmp_path):
+    runs = [make_run(tmp_path, number=n, duration_s=s) for n, s in enumerate((8.0, 40.0))]
+    assert [result_of(run, "cpu_total_pct < 60").n for run in runs] == [8, 20]
+
+
+def test_saved_build_cpu_is_not_bettered_by_a_queue_before_the_ranks(tmp_path):
+    queue = dict.fromkeys(EVERY_RANK, 0.5)
+    sides = pair(tmp_path, build_ms=EVERY_RANK, met=queue)
+    assert against(sides, "build_cpu_saved > 0.70").value == pytest.approx(0.0, abs=0.02)
 
 
 def test_an_invalid_baseline_invalidates_what_is_compared_with_it(tmp_path):

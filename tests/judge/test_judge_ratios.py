@@ -27,6 +27,18 @@ def test_a_ratio_of_rates_weighs_blocks_by_their_requests():
     assert found.value == pytest.approx(0.2)
 
 
+def test_rates_of_parts_add_up_each_by_its_own_count():
+    cpu, met = np.full((20, 2), (1.0, 3.0)), np.full((20, 2), (10.0, 5.0))
+    found = ratio_of_rates((cpu, met), (np.full(20, 1.0), np.full(20, 10.0)), apart())
+    assert found.value == pytest.approx((0.1 + 0.6) / 0.1)
+
+
+def test_a_part_that_may_be_without_count_gives_no_ratio():
+    met = np.zeros((20, 1))
+    met[0] = 1.0
+    assert ratio_of_rates((np.ones((20, 1)), met), (np.ones(20), np.ones(20)), apart()) is None
+
+
 def test_identical_blocks_leave_no_doubt():
     blocks = (np.full(20, 3.0), np.ones(20))
     found = ratio_of_rates(blocks, blocks, apart()).interval(0.95)
