@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mmload.analyse.cpu import Interval
-from mmload.analyse.phases import phase_shares
+from mmload.analyse.phases import awake, phase_shares
 from mmload.analyse.stacks import hottest
 from mmload.plan.phases import rules_for
 from mmload.store.read import Run
@@ -39,7 +39,7 @@ def work_shares(run: Run) -> dict[str, WorkShare]:
             work=Interval(profile.work.value, profile.work.low, profile.work.high),
             samples=profile.samples,
             phases={phase: share.value for phase, share in profile.shares.items()},
-            hottest=hottest(stacks, _HOTTEST),
+            hottest=hottest(awake(stacks, rules, source), _HOTTEST),
             trouble=troubles.get(name),
         )
     return found

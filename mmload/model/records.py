@@ -110,8 +110,8 @@ class HostSample(msgspec.Struct, frozen=True, kw_only=True):
 class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's word about itself (a line of generator.jsonl, four a second).
 
-    due, sent, done: requests so far, over all segments of the run. stall_ms: longest time since the last sample in which
-    its event loop did not turn. cpu_s: cumulative, of the worker process. bytes_down: bytes of answers so far.
+    due, sent, done: requests so far, over all segments of the run. stall_ms: longest time since the last sample in
+    which its event loop did not turn. cpu_s: cumulative, of the worker process. bytes_down: bytes of answers so far.
     """
 
     t_ns: int

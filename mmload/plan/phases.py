@@ -40,8 +40,8 @@ class PhaseRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     functions: the whole of the function's name after its last dot. file: some part of the file's path. line: some
     part of the source line's text; without the text of the line the rule does not match. under: the whole name, after
-    its last dot, of some function that called it, at any distance. leaf: nothing was called from this frame. sleeps: the
-    wait sleeps in the kernel, of idle-poll and device-wait only.
+    its last dot, of some function that called it, at any distance. leaf: nothing was called from this frame. sleeps
+    (idle-poll and device-wait only): the wait sleeps in the kernel.
     """
 
     phase: PhaseName

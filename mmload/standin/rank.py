@@ -79,6 +79,7 @@ class Scheduler:
         self._aborts: list[Message] = []
         self._inbox = inbox
         self._outbox = outbox
+        self._idle = self.poll_for_work if poll_on_idle else self.wait_for_work
 
     def event_loop(self) -> None:
         while not self.stopping:
@@ -90,10 +91,7 @@ class Scheduler:
 
     def recv_requests(self) -> list[Message]:
         """The new messages, the same on every rank."""
-        if self.batcher.busy:
-            size = 0
-        else:
-            size = self.poll_for_work() if self.poll_on_idle else self.wait_for_work()
+        size = 0 if self.batcher.busy else self._idle()
         messages = self.read_inbox() if self.host.is_entry else []
         return self.broadcast_pyobj(messages, size) if self.host.size > 1 else messages
 

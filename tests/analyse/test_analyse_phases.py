@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmload.analyse.phases import phase_shares, share, split_by_phase
+from mmload.analyse.phases import awake, phase_shares, share, split_by_phase
 from mmload.errors import ConfigError
 from mmload.plan.config import convert, names
 from mmload.plan.phases import IDLE_PHASES, PHASES, PhaseRule, PhaseRules, rules_for
@@ -92,6 +92,7 @@ EVENT_LOOP = RANK.format("event_loop")
 @pytest.mark.parametrize(
     ("phase", "functions"),
     [
+        ("idle-poll", "recv_requests poll_for_work wait_for_work"),
         ("idle-poll", "recv_requests wait_for_work"),
         ("idle-poll", "recv_requests wait_for_work broadcast_size broadcast"),
         ("device-wait", "run_batch wait_for_device"),
@@ -112,6 +113,82 @@ EVENT_LOOP = RANK.format("event_loop")
 def test_the_functions_of_the_stand_in_have_their_phase(phase, functions):
     stack = ";".join([EVENT_LOOP, *(RANK.format(function) for function in functions.split())])
     assert phase_of(stack, rules_for("standin"), {}) == phase
+
+
+HTTP = "Handle._run (asyncio/events.py:80);RequestHandler.start (aiohttp/web_protocol.py:676)"
+RESPOND = f"{HTTP};Frontend._respond (mmload/standin/frontend.py:142)"
+POOL = "Thread.run (threading.py:982);_worker (concurrent/futures/thread.py:83);Frontend._prepare (mmload/standin/frontend.py:150)"
+TRANSPORT = "_SelectorSocketTransport.{} (asyncio/selector_events.py:1057)"
+
+
+@pytest.mark.parametrize(
+    ("phase", "stack"),
+    [
+        ("receive", f"{TRANSPORT.format('_read_ready__data_received')};RequestHandler.data_received (aiohttp/web_protocol.py:446)"),
+        ("receive", f"{RESPOND};BaseRequest.read (aiohttp/web_request.py:754)"),
+        ("receive", f"{POOL};parse (mmload/standin/openai.py:79);decode_media (mmload/standin/api.py:56)"),
+        ("reply", f"{RESPOND};_stream (mmload/standin/frontend.py:161);StreamWriter.write (aiohttp/http_writer.py:211)"),
+        ("reply", f"StreamWriter._writelines (aiohttp/http_writer.py:116);{TRANSPORT.format('write')}"),
+        ("reply", "Manager._read_replies (mmload/standin/manager.py:132);Socket.poll (zmq/sugar/socket.py:1106)"),
+        ("pickle", f"{POOL};Processor.prepare (mmload/standin/processor.py:47);pickle_object (mmload/standin/pickles.py:13)"),
+        ("other", f"{POOL};Processor.prepare (mmload/standin/processor.py:34);image_features (mmload/standin/vision.py:91)"),
+    ],
+)  # fmt: skip
+def test_the_tokenizer_of_the_stand_in_receives_and_replies(phase, stack):
+    assert phase_of(stack, rules_for("standin"), {}) == phase
+
+
+ASGI = "RequestResponseCycle.run_asgi (uvicorn/protocols/http/httptools_impl.py:420);get_request_handler.<locals>.app (fastapi/routing.py:428)"
+STREAM = f"{ASGI};StreamingResponse.stream_response (starlette/responses.py:253);OpenAIServingChat._generate_chat_stream (sglang/srt/entrypoints/openai/serving_chat.py:487)"
+GENERATE = "TokenizerManager.generate_request (sglang/srt/managers/tokenizer_manager.py:429)"
+
+
+@pytest.mark.parametrize(
+    ("phase", "stack"),
+    [
+        ("receive", "HttpToolsProtocol.data_received (uvicorn/protocols/http/httptools_impl.py:170)"),
+        ("receive", f"{ASGI};Request.json (starlette/requests.py:264);loads (json/__init__.py:299)"),
+        ("other", f"{STREAM};{GENERATE};TokenizerManager._tokenize_one_request (sglang/srt/managers/tokenizer_manager.py:672)"),
+        ("reply", f"{STREAM};{GENERATE};TokenizerManager._wait_one_response (sglang/srt/managers/tokenizer_manager.py:1041)"),
+        ("reply", STREAM),
+    ],
+)  # fmt: skip
+def test_the_tokenizer_of_sglang_receives_and_replies(phase, stack):
+    assert phase_of(stack, rules_for("sglang"), SOURCE) == phase
+
+
+SLEEPING = {
+    "standin": [
+        f"{RANK.format('recv_requests')};{RANK.format('wait_for_work')};Socket.poll (zmq/sugar/socket.py:1106)",
+        f"{RANK.format('run_batch')};wait_for_device (mmload/standin/rank.py:228)",
+        "BaseEventLoop._run_once (asyncio/base_events.py:1890);EpollSelector.select (selectors.py:468)",
+        "Thread.run (threading.py:982);_worker (concurrent/futures/thread.py:81)",
+    ],
+    "sglang": [
+        f"{LOOP};IdleSleeper.maybe_sleep (sglang/srt/managers/scheduler.py:2571);Poller.poll (zmq/sugar/poll.py:106)",
+        "Thread.run (threading.py:982);_worker (concurrent/futures/thread.py:81)",
+    ],
+}
+SPINNING = {
+    "standin": [
+        f"{RANK.format('poll_for_work')};{RANK.format('wait_for_work')};Socket.poll (zmq/sugar/socket.py:1106)"
+    ],
+    "sglang": [f"{RECEIVE};{RECV.format(1033)}", f"{LOOP};Event.synchronize (torch/cuda/streams.py:231)"],
+}
+
+
+@pytest.mark.parametrize("engine", ["standin", "sglang"])
+def test_a_wait_that_sleeps_is_in_no_share_and_one_that_spins_is(engine):
+    table = rules_for(engine)
+    spinning = dict.fromkeys(SPINNING[engine], 3)
+    stacks = spinning | dict.fromkeys(SLEEPING[engine], 10) | {"work (a.py:1)": 1}
+    assert awake(stacks, table, SOURCE) == spinning | {"work (a.py:1)": 1}
+    assert phase_shares(stacks, table, SOURCE) == phase_shares(awake(stacks, table, SOURCE), table, SOURCE)
+
+
+def test_a_process_that_was_only_seen_asleep_has_no_shares():
+    asleep = phase_shares(dict.fromkeys(SLEEPING["standin"], 5), rules_for("standin"), {})
+    assert (asleep.samples, asleep.shares, asleep.work) == (0, {}, None)
 
 
 def test_the_innermost_frame_that_a_rule_matches_decides():
@@ -163,8 +240,8 @@ def test_every_sample_is_in_exactly_one_phase(profile, engine):
 @given(stacks)
 def test_shares_add_up_and_work_is_what_is_not_idle(profile):
     result = phase_shares(profile, rules_for("standin"), {})
-    assert result.samples == sum(profile.values())
-    if not profile:
+    assert result.samples == sum(awake(profile, rules_for("standin"), {}).values())
+    if not result.samples:
         assert (result.shares, result.work) == ({}, None)
         return
     values = {phase: each.value for phase, each in result.shares.items()}
@@ -206,6 +283,7 @@ def test_an_engine_without_rules_of_its_own_has_those_of_sglang():
         ({"phase": "hash", "functions": "("}, "regular expression"),
         ({"phase": "hash", "functions": "f", "line": "["}, "regular expression"),
         ({"phase": "hashing", "functions": "f"}, "hashing"),
+        ({"phase": "hash", "functions": "f", "sleeps": True}, "only idle-poll and device-wait can sleep"),
         ({"phase": "hash"}, "functions"),
         ({"phase": "hash", "functions": "f", "function": "g"}, "function"),
     ],

@@ -28,20 +28,24 @@ def test_an_idle_batcher_has_no_batch():
     assert batcher.next_batch() is None
 
 
-def test_what_waits_is_prefilled_before_what_runs_goes_on():
+def test_while_new_requests_come_in_without_end_what_runs_goes_on_every_other_step():
     batcher = Batcher(DEVICE)
-    batcher.add(sequence("a"))
-    first = batcher.next_batch()
-    batcher.advance(first)
-    batcher.add(sequence("b"))
-    second = batcher.next_batch()
-    batcher.advance(second)
-    third = batcher.next_batch()
-    assert [(batch.prefill, rids(batch)) for batch in (first, second, third)] == [
-        (True, ["a"]),
-        (True, ["b"]),
-        (False, ["a", "b"]),
-    ]
+    batches = []
+    for rid in "abcd":
+        batcher.add(sequence(rid))
+        batch = batcher.next_batch()
+        batcher.advance(batch)
+        batches.append((batch.prefill, rids(batch)))
+    assert batches == [(True, ["a"]), (False, ["a"]), (True, ["b", "c"]), (False, ["a", "b", "c"])]
+
+
+def test_a_prefill_that_leaves_nothing_running_is_followed_by_the_next():
+    batcher = Batcher(DEVICE)
+    for rid in "ab":
+        batcher.add(sequence(rid, max_new_tokens=1))
+        batch = batcher.next_batch()
+        batcher.advance(batch)
+        assert (batch.prefill, rids(batch)) == (True, [rid])
 
 
 def test_a_request_longer_than_a_prefill_step_goes_alone():

@@ -6,6 +6,7 @@ import functools
 import io
 import json
 import random
+import re
 import wave
 
 import av
@@ -271,6 +272,24 @@ def test_answers_are_not_mixed_up_among_50_requests_with_random_aborts(server):
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert all(pool.map(ask, range(50), timeout=PATIENCE_S))
+
+
+def test_a_backlog_is_received_a_few_at_a_time_and_answered_in_full(start, fast_device, tmp_path):
+    config = tmp_path / "few.toml"
+    config.write_text(re.sub(r"(?m)^max_recv_per_poll = .*", "max_recv_per_poll = 2", fast_device.read_text()))
+    server = start("original", 2, "--config", str(config))
+    entry = server.ranks[0]
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        entry.suspend()
+        answers = [pool.submit(server.answer, picture(seed)) for seed in range(24)]
+        while counters(server.metrics(), "requests")["tokenizer"] < 24:
+            assert not any(answer.done() for answer in answers)
+        entry.resume()
+        assert len({answer.result(PATIENCE_S) for answer in answers}) == 24
+    received = {name: counters(server.metrics(), name) for name in ("requests", "receive_batches")}
+    for rank in ("scheduler_TP0", "scheduler_TP1"):
+        assert received["requests"][rank] == 24
+        assert received["receive_batches"][rank] >= 12
 
 
 # What the server says about itself
