@@ -70,17 +70,19 @@ def at_rate(points: Points, legs: Sequence[Leg]) -> Nanoseconds:
     """Points of [0, 1) placed by the rate profile: sorted offsets in nanoseconds inside the legs' total duration.
 
     Within a leg of rate a + b t the time at which x requests were expected solves a t + b t^2 / 2 = x; written as
-    t = 2 x / (a + sqrt(a^2 + 2 b x)) it holds for b = 0 and a = 0 alike.
+    t = 2 x / (a + sqrt(a^2 + 2 b x)) it holds for b = 0 and a = 0 alike. Rates are taken relative to the highest: only
+    their shape matters here, and the square of a tiny one would be lost.
     """
-    duration, rate, rate_end = np.array(legs, dtype=np.float64).reshape(-1, 3).T
+    duration, *ends = np.array(legs, dtype=np.float64).reshape(-1, 3).T
+    rate, rate_end = np.array(ends) / (np.max(ends) or 1.0)
     starts_s = np.concatenate([[0.0], np.cumsum(duration)])
-    expected = np.concatenate([[0.0], np.cumsum([leg.expected_requests for leg in legs])])
+    expected = np.concatenate([[0.0], np.cumsum(duration * (rate + rate_end) / 2)])
     target = points * expected[-1]
     leg = np.minimum(np.searchsorted(expected, target, side="right") - 1, len(duration) - 1)
     x = target - expected[leg]
     slope = (rate_end - rate) / duration
     denominator = rate[leg] + np.sqrt(np.maximum(rate[leg] ** 2 + 2 * slope[leg] * x, 0))
     into_leg_s = np.divide(2 * x, denominator, out=np.zeros_like(x), where=denominator > 0)
-    offsets = ((starts_s[leg] + into_leg_s) * 1e9).astype(np.int64)
+    offsets = ((starts_s[leg] + np.minimum(into_leg_s, duration[leg])) * 1e9).astype(np.int64)
     within: Nanoseconds = np.minimum(np.maximum.accumulate(offsets), round(starts_s[-1] * 1e9) - 1)
     return within

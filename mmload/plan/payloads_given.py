@@ -10,6 +10,7 @@ have. A line may carry the time at which a trace wants it sent (arrivals_trace).
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ import msgspec
 
 from mmload.errors import ConfigError
 from mmload.model.plan import Modality
+from mmload.plan.config_hints import hint
 from mmload.plan.payloads_body import Ask, data_uri, mime_of
 
 _PART_KINDS = {"image_url": "image", "video_url": "video", "audio_url": "audio"}  # chat completions
@@ -100,14 +102,16 @@ def _uri(medium: str, base: Path) -> str:
 
 def _checked(line: bytes, decoder: msgspec.json.Decoder[Given], base: Path, where: str) -> Given:
     try:
-        given = decoder.decode(line)
+        given = decoder.decode(line.removeprefix(codecs.BOM_UTF8))
         if given.raw_body is not None and not isinstance(msgspec.json.decode(given.raw_body), dict):
             raise ConfigError(f"{where}: expected an object in `body`")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{where}: {error}", hint(str(error), Given)) from error
     for medium in (*given.images, *given.videos, *given.audios):
         if not medium.startswith("data:"):
             path = base / medium
+            if "://" in medium:
+                raise ConfigError(f"{where}: {medium} is not fetched", "expected a path or a data: URI")
             if not path.is_file():
                 raise ConfigError(f"{where}: there is no file {path}")
             if mime_of(path) is None:

@@ -1,7 +1,7 @@
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmload.errors import FolderError, UsageError
@@ -60,6 +60,8 @@ legs = st.lists(st.builds(Leg, st.floats(0.01, 100), rates, rates), min_size=1, 
 
 
 @given(points, legs)
+@example(np.array([0.63696169]), [Leg(1.0, 1.8878311729957998e-255, 3.086280243636014e-211)])
+@example(np.array([0.2, 0.9]), [Leg(1.0, 5e-324, 1e-310), Leg(1.0, 0.0, 0.0)])
 def test_arrivals_are_sorted_inside_their_window_and_none_is_lost(at, profile):
     offsets = processes.at_rate(at, profile)
     assert len(offsets) == len(at)

@@ -309,3 +309,23 @@ def test_a_full_disk_is_a_folder_error(tmp_path):
     (tmp_path / "bodies.bin").symlink_to("/dev/full")
     with pytest.raises(FolderError, match="no room is left"):
         pool_of(tmp_path, plan_of(made(w.Text(prompt_words=5000))), count=20)
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ('{"text": "hi", "image": ["a.jpg"]}', "unknown field `image`", "images"),
+        ('{"text": "hi", "images": ["http://example.org/a.jpg"]}', "is not fetched", "data: URI"),
+    ],
+)
+def test_what_a_line_of_ones_own_cannot_say_is_named_with_the_mend(tmp_path, line, message, hint):
+    (tmp_path / "mine.jsonl").write_text(line + "\n")
+    with pytest.raises(ConfigError, match=message) as error:
+        read_given(tmp_path / "mine.jsonl")
+    assert "mine.jsonl line 1" in str(error.value)
+    assert hint in error.value.hint
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
+    (tmp_path / "mine.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "hi"}\n')
+    assert read_given(tmp_path / "mine.jsonl")[0].text == "hi"
