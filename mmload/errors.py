@@ -7,12 +7,12 @@
     |-- ServerError         5   not started, not reached, died, hung, lost a rank, wrong variant
     |   |-- ServerDied      5
     |   `-- ServerHung      5
-    |-- NotPermitted        6   profiling refused where profiling is the command's purpose
     |-- FolderError         7   run folder damaged, absent, not writable, or the disk full
     `-- Interrupted   130|143   Ctrl-C or SIGTERM
 
-A failed gate (exit 1) and an inconclusive one (exit 3) are results, not errors. The only `except MmloadError`
-stands in `cli.main`; it prints the message, then the hint, and exits.
+A failed gate (exit 1) and an inconclusive one (exit 3) are results, not errors. What ends a command is caught once, in
+`cli.main`, which prints the message, then the hint, and exits; threads hand theirs over, and the stand-in server is a
+program of its own.
 """
 
 from __future__ import annotations
@@ -60,12 +60,6 @@ class ServerDied(ServerError):
 
 class ServerHung(ServerError):
     """The server is alive and answers nothing."""
-
-
-class NotPermitted(MmloadError):
-    """The kernel refuses to let one process read another."""
-
-    exit_code = 6
 
 
 class FolderError(MmloadError):

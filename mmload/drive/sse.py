@@ -39,11 +39,6 @@ class SseParser:
                 self._data = []
         return events
 
-    @property
-    def is_clean(self) -> bool:
-        """True when the stream stands between two events, where it may end."""
-        return not self._rest and not self._data
-
     def _take(self, line: bytes) -> None:
         if line.startswith(b"data:"):
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])

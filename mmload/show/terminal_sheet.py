@@ -16,7 +16,6 @@ from mmload.show.palette import HEADING, LABEL, OUTCOME_STYLES, Glyphs, glyphs_f
 from mmload.show.terminal_figures import MISSING, plain
 
 LABEL_WIDTH = 12
-INDENT = 2
 GAP = 2
 EXTRA = 5
 FLOW_GAP = 3

@@ -32,9 +32,7 @@ def test_an_event_is_given_as_soon_as_its_empty_line_is_there():
     parser = SseParser()
     assert parser.feed(b"data: 1\r\n\r") == [b"1"]
     assert parser.feed(b"\ndata: 2\n") == []
-    assert not parser.is_clean
     assert parser.feed(b"\n") == [b"2"]
-    assert parser.is_clean
 
 
 @given(st.binary(max_size=200))

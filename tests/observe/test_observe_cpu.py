@@ -78,6 +78,7 @@ def test_a_pid_that_another_process_took_over_counts_as_ended(idle, found, sampl
     sampler.start()
     until(sampler.lost)
     sampler.stop()
+    assert [lost.name for lost in sampler.lost()] == [process.name]
 
 
 def test_generators_can_join_later_and_their_end_is_no_loss(busy, idle, found, sampler_of, tmp_path, until):
@@ -106,7 +107,9 @@ def test_a_folder_that_is_not_there_is_told_at_the_start(sampler_of, tmp_path):
 
 
 def test_stopping_what_never_started_is_no_error(sampler_of):
-    sampler_of([]).stop()
+    sampler = sampler_of([])
+    sampler.stop()
+    assert (sampler.failed, sampler.cpu_s) == (None, 0.0)
 
 
 def test_the_host_is_sampled_beside_the_processes(sampler_of, tmp_path):

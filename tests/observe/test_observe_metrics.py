@@ -2,6 +2,7 @@
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from math import inf, isnan
 from pathlib import Path
 
@@ -133,6 +134,10 @@ def test_scrapes_follow_one_another_by_the_clock(serve, tmp_path, until):
     scraper.start()
     until(lambda: len(asked) > 5)
     scraper.stop()
+    stored = scrapes(tmp_path / "server.jsonl")
+    assert len(stored) == len(asked)
+    assert all(before.t_ns < after.t_ns for before, after in pairwise(stored))
+    assert all(scrape.metrics == {"a": 1.0} for scrape in stored)
 
 
 @pytest.mark.live

@@ -134,7 +134,9 @@ def test_a_damaged_image_gives_features_or_a_media_error(data):
     damaged = bytearray(file.getvalue())[: data.draw(st.integers(1, len(file.getvalue())))]
     damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(0, 255))
     with contextlib.suppress(MediaError):
-        image_features(bytes(damaged), LIMITS)
+        features, grid = image_features(bytes(damaged), LIMITS)
+        assert len(features) == np.prod(grid)
+        assert np.isfinite(features).all()
 
 
 def test_a_video_cut_short_is_a_media_error():
