@@ -38,7 +38,8 @@ class _TimerSpec(ctypes.Structure):
 
 
 class TimerfdClock:
-    """Linux: a timerfd in gevent's loop. Setting it again clears what it had to say, so it is never read."""
+    """Linux: a timerfd in gevent's loop. Setting it again clears what it had to say, so it is never read; once it has
+    fired and nobody waits, it is disarmed, or the loop would spin on it."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -59,7 +60,6 @@ class TimerfdClock:
                 self._hub.switch()
             finally:
                 self._waiter = None
-                self._set(0)
 
     def close(self) -> None:
         self._watcher.stop()
@@ -74,6 +74,8 @@ class TimerfdClock:
     def _wake(self) -> None:
         if self._waiter is not None:
             self._waiter.switch()
+        else:
+            self._set(0)
 
 
 class CoarseClock:

@@ -10,7 +10,7 @@ import time
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
-from gevent import monkey, socket
+from gevent import get_hub, monkey, socket
 from gevent.ssl import SSLContext
 from geventhttpclient._parser import HTTPResponseParser
 
@@ -18,6 +18,7 @@ _AddressInfo = tuple[int, int, int, str, tuple[str, int]]  # what getaddrinfo gi
 
 IDLE_LIMIT_NS = 4_000_000_000  # uvicorn, under SGLang, closes a connection that was idle for 5 s
 _READ_BYTES = 65536
+_READ = 1  # libev's EV_READ
 
 _poll = monkey.get_original("select", "poll")
 
@@ -91,6 +92,7 @@ class Connection:
         self.parser = ResponseParser()
         self.idle_since_ns: int | None = None
         self._encrypted = isinstance(sock, ssl.SSLSocket)
+        self._readable = get_hub().loop.io(sock.fileno(), _READ)
 
     def send(self, head: bytes, body: memoryview) -> None:
         """Head and body in one system call where the socket's buffer takes them; megabytes are never copied."""
@@ -110,6 +112,8 @@ class Connection:
 
         Raises OSError, or http.client.HTTPException for bytes that are not HTTP.
         """
+        if not self._encrypted:  # trying first costs a system call and an exception; TLS may hold bytes already
+            get_hub().wait(self._readable)
         data = self._socket.recv(_READ_BYTES)
         self._pool.bytes_down += len(data)
         if data:
@@ -128,6 +132,7 @@ class Connection:
         return not poll.poll(0)
 
     def close(self) -> None:
+        self._readable.close()
         self._socket.close()
 
 

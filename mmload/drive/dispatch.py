@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol, cast
 
 import gevent
-from gevent.pool import Group
 
 from mmload.drive.clock import Clock
+from mmload.drive.couriers import Couriers
 from mmload.drive.exchange import Due
 from mmload.drive.job import Closed
 from mmload.model.records import RequestPhase, RequestRecord
@@ -33,7 +34,7 @@ class Gauge:
 
 
 class Sender:
-    """Runs the exchanges of one segment, hands over their records, and knows what is in flight."""
+    """Runs exchanges, hands over their records, and knows what is in flight."""
 
     def __init__(
         self,
@@ -49,16 +50,16 @@ class Sender:
         self._record = record
         self._worker = worker
         self._limit = in_flight_limit
-        self._in_flight = Group()
+        self._couriers = Couriers()
 
     def launch(self, due: Due) -> None:
-        """Send in a greenlet of its own; returns at once."""
+        """Send at the loop's next turn; returns at once."""
         if self.gauge.in_flight >= self._limit:
             self.drop(due, f"the generator had {self._limit} requests in flight, its limit")
             return
         self.gauge.due += 1
         self.gauge.sent += 1
-        self._in_flight.spawn(self._send, due)
+        self._couriers.run(partial(self._send, due))
 
     def send(self, due: Due) -> RequestRecord:
         """Send from the calling greenlet and wait for the record."""
@@ -84,18 +85,17 @@ class Sender:
         )
 
     def spawn(self, slot: Callable[[], None]) -> None:
-        """Run a greenlet of the caller's that `drain` waits for and `cut_off` ends."""
-        self._in_flight.spawn(slot)
+        """Run what sends one request after another; `drain` waits for it and `cut_off` ends it."""
+        self._couriers.run(slot)
 
     def drain(self) -> None:
         """Wait until nothing is in flight (the timeout bounds each exchange)."""
-        self._in_flight.join()
+        self._couriers.join()
 
     def cut_off(self) -> None:
         """End what is in flight; each exchange still makes its record."""
         self.is_cut_off = True
-        gevent.sleep(0)  # what was launched but has not begun would die without a record
-        self._in_flight.kill()
+        self._couriers.kill()
 
     def _send(self, due: Due) -> RequestRecord:
         record = self._exchange(due)

@@ -87,7 +87,7 @@ class Schedule:
     def load(cls, path: Path) -> Self:
         """A saved schedule, mapped: workers on one host share its pages. Raises FolderError on damage."""
         try:
-            return cls(np.load(path, mmap_mode="r"))
+            return cls(np.load(path, mmap_mode="r").view(np.ndarray))  # a memmap's own indexing is slow Python
         except (OSError, ValueError) as error:
             raise FolderError(f"cannot read {path}: {error}") from error
 
