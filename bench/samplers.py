@@ -54,7 +54,7 @@ def _child(threads):
 def _sampler_share(pids: list[int], hz: float, seconds: float) -> float:
     with tempfile.TemporaryDirectory() as folder:
         files = (Path(folder, "processes.jsonl"), Path(folder, "host.jsonl"))
-        sampler = ProcessSampler(from_pids(pids), [], *files, interval_s=1 / hz)
+        sampler = ProcessSampler(from_pids(pids), *files, interval_s=1 / hz)
         sampler.start()
         time.sleep(seconds)
         sampler.stop()

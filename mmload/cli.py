@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from mmload import __version__
-from mmload.commands import gate, run, runs, serve, variants, workload
+from mmload.commands import gate, run, runs, serve, variants, worker, workload
 from mmload.errors import EXIT_OWN_FAULT, MmloadError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run", rich_help_panel="Measure")(run.run)
+app.command("worker", rich_help_panel="Measure")(worker.worker)
 app.command("serve", rich_help_panel="Measure")(serve.serve)
 app.command("gate", rich_help_panel="Judge")(gate.gate)
 app.add_typer(runs.app, name="runs", rich_help_panel="Look")
@@ -41,7 +42,11 @@ def _options(
     ),
 ) -> None:
     """Nothing that holds for every command but this."""
-    if context.invoked_subcommand not in ("run", "serve"):  # what talks to servers must live through a closed socket
+    if context.invoked_subcommand not in (
+        "run",
+        "serve",
+        "worker",
+    ):  # what talks to servers must live through a closed socket
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 

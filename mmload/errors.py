@@ -71,6 +71,6 @@ class FolderError(MmloadError):
 class Interrupted(MmloadError):
     """Ended by SIGINT (130) or SIGTERM (143); what was measured is kept."""
 
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(f"interrupted by signal {signal_number}")
+    def __init__(self, signal_number: int, reason: str = "") -> None:
+        super().__init__(reason or f"interrupted by signal {signal_number}")
         self.exit_code = 128 + signal_number

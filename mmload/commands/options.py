@@ -80,6 +80,14 @@ def headers(lines: list[str]) -> dict[str, str]:
     return found
 
 
+def address(text: str, option: str) -> tuple[str, int]:
+    """`HOST:PORT`; an IPv6 host may stand in brackets."""
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()):
+        raise UsageError(f"{option} {text!r} is not an address", "write it as HOST:PORT, 10.0.0.5:5557 for example")
+    return host.removeprefix("[").removesuffix("]"), int(in_range(int(port), option, 0, 65535))
+
+
 def json_object(text: str | None, option: str) -> dict[str, object]:
     """The fields of a JSON object; none without text."""
     try:

@@ -14,7 +14,7 @@ from mmload.commands.options import OUT, in_range, seconds, whole
 from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, UsageError
 
 if TYPE_CHECKING:
-    from mmload.model.plan import ClosedLoop, OpenLoop, Plan
+    from mmload.model.plan import ClosedLoop, Meeting, OpenLoop, Plan
     from mmload.plan.workload import Workload
     from mmload.store.read import Run
 
@@ -74,8 +74,17 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     seed: Annotated[int, typer.Option(help="Fixes schedule and payloads.", rich_help_panel=_LOAD)] = 0,
     timeout: Annotated[str, typer.Option(help="For one answer, from sent.", rich_help_panel=_LOAD)] = "30s",
     workers: Annotated[
-        str, typer.Option(help="Load-generating processes: a number or auto.", rich_help_panel=_LOAD)
-    ] = "1",
+        str | None,
+        typer.Option(help="Load-generating processes here: a number or auto; default 1.", rich_help_panel=_LOAD),
+    ] = None,
+    expect_workers: Annotated[
+        int,
+        typer.Option(help="Processes that join by mmload worker; --workers is then 0.", rich_help_panel=_LOAD),
+    ] = 0,
+    master_bind: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where these join.", rich_help_panel=_LOAD)
+    ] = "*:5557",
+    web: Annotated[bool, typer.Option("--web", help="Open Locust's own web page.", rich_help_panel=_LOAD)] = False,
     url: Annotated[
         str | None, typer.Option(help="Attach to a running server; none is started.", rich_help_panel=_SERVER)
     ] = None,
@@ -149,6 +158,8 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
         load, length_s = _load(rate, concurrency, trace, arrival, content.rate_rps)
         if requests is None and duration is None and length_s is None:
             requests = content.requests
+        in_range(expect_workers, "--expect-workers", 0, 64)
+        local_workers = _workers(workers, load, least=0 if expect_workers else 1)
         chosen = Plan(
             variant=_known_variant(variant),
             workload_name=workload_name,
@@ -179,7 +190,8 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
                 rate_hz=int(in_range(profile_rate, "--profile-rate", 1, 1000)),
                 mode=options.profile_mode(profile_mode),
             ),
-            workers=_workers(workers, load),
+            workers=local_workers + expect_workers,
+            meeting=_meeting(expect_workers, master_bind, web=web),
             gate=_known_gate(gate),
         )
     raise typer.Exit(_measure(chosen, out, as_json=json))
@@ -282,15 +294,27 @@ def _known_gate(name: str | None) -> str | None:
     return name
 
 
-def _workers(text: str, load: OpenLoop | ClosedLoop) -> int:
+def _meeting(expected: int, bind: str, *, web: bool) -> Meeting | None:
+    """Where workers meet; None where nobody joins and no page is wanted."""
+    from mmload.model.plan import Meeting  # noqa: PLC0415
+
+    if expected:
+        host, port = options.address(bind, "--master-bind")
+        return Meeting(expected=expected, host=host, port=port, web=web)
+    return Meeting(web=True) if web else None
+
+
+def _workers(text: str | None, load: OpenLoop | ClosedLoop, least: int) -> int:
     """`auto`: one for each 1,000 requests per second offered, at most one for every two cores."""
     import os  # noqa: PLC0415
 
     from mmload.model.plan import OpenLoop  # noqa: PLC0415
 
+    if text is None:
+        return least
     if text == "auto":
         wanted = load.rate_rps / 1000 if isinstance(load, OpenLoop) else load.concurrency / 500
         return max(1, min((os.cpu_count() or 2) // 2, math.ceil(wanted)))  # never more than are in flight
     if not (text.isascii() and text.isdigit()):
-        raise UsageError(f"--workers {text!r} is not a number", "it takes 1 to 64, or auto")
-    return int(in_range(int(text), "--workers", 1, 64))
+        raise UsageError(f"--workers {text!r} is not a number", f"it takes {least} to 64, or auto")
+    return int(in_range(int(text), "--workers", least, 64))

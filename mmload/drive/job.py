@@ -94,13 +94,35 @@ Segment = Identity | Open | Closed
 Command = Segment | Stop
 
 
-class Ready(msgspec.Struct, frozen=True, tag="ready"):
+class Listening(msgspec.Struct, frozen=True, kw_only=True, tag="listening"):
+    """The master waits for workers. web_url: Locust's page, if it was asked for."""
+
+    host: str
+    port: int
+    web_url: str | None
+
+
+class Joined(msgspec.Struct, frozen=True, kw_only=True, tag="joined"):
+    """A process is worker number `worker` from now on."""
+
     worker: int
+    host: str
+    pid: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """clock_error_ns: how well the worker knows the driver's clock."""
+
+    worker: int
+    clock_error_ns: int = 0
 
 
 class Drained(msgspec.Struct, frozen=True, tag="drained"):
+    """clock_drift_ns: by how much the worker's clock ran away from the driver's since it was read for this segment."""
+
     worker: int
     segment: str
+    clock_drift_ns: int = 0
 
 
 class Sample(msgspec.Struct, frozen=True, tag="sample"):
@@ -115,7 +137,20 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     exit_code: int
 
 
-Event = Ready | Drained | Sample | Failed
+class Lost(msgspec.Struct, frozen=True, tag="lost"):
+    """A joined worker is gone; what it did not say is not known."""
+
+    worker: int
+    reason: str
+
+
+class StopAsked(msgspec.Struct, frozen=True, tag="stop_asked"):
+    """Somebody wants the run to end."""
+
+    reason: str
+
+
+Event = Listening | Joined | Ready | Drained | Sample | Failed | Lost | StopAsked
 
 command_decoder = msgspec.json.Decoder(Command)
 event_decoder = msgspec.json.Decoder(Event)

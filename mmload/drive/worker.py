@@ -18,13 +18,13 @@ import resource
 import signal
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import gevent
 import gevent.event
-import gevent.os
 import msgspec
 from gevent.queue import Queue
 
@@ -36,7 +36,6 @@ from mmload.drive.job import (
     Closed,
     Command,
     Drained,
-    Event,
     Failed,
     Identity,
     Job,
@@ -44,14 +43,13 @@ from mmload.drive.job import (
     Ready,
     Sample,
     Stop,
-    command_decoder,
     share,
 )
+from mmload.drive.link import Link, PipeLink
 from mmload.drive.requests import Requests
 from mmload.errors import FolderError
 from mmload.model.records import GeneratorSample, RequestRecord
 from mmload.plan.access import tls_context
-from mmload.store.append import LineWriter
 
 _SAMPLE_S = 0.25
 _HEARTBEAT_S = 0.05
@@ -62,11 +60,11 @@ _RECORDS_AT_ONCE = 32  # half a millisecond: what is due meanwhile is late by no
 class Worker:
     """Runs one segment after another. Its greenlets: commands, segment, heartbeat, samples, and one per request."""
 
-    def __init__(self, job: Job, tell_locust: Callable[..., None]) -> None:
+    def __init__(self, job: Job, link: Link, tell_locust: Callable[..., None]) -> None:
         self._job = job
+        self._link = link
         self._tell_locust = tell_locust
         self._requests = Requests(job)
-        self._records = LineWriter(Path(job.requests_file))
         self._clock = precise_clock()
         tls = tls_context(job.plan.access) if job.endpoint.url.startswith("https:") else None
         self._connections = Connections(job.endpoint.url, job.endpoint.timeout_s, tls)
@@ -80,15 +78,15 @@ class Worker:
         self._failed = False
 
     def serve(self) -> None:
-        """Obey commands until the driver closes the pipe."""
+        """Obey commands until the driver wants nothing more."""
         background = [gevent.spawn(run) for run in (self._listen, self._beat, self._sample)]
-        self._say(Ready(self._job.worker))
+        self._link.say(Ready(self._job.worker))
         for command in self._commands:
             self._segment = gevent.spawn(self._run, command)
             self._segment.join()
             self.flush()
             self._say_sample()
-            self._say(Drained(self._job.worker, command.segment))
+            self._link.say(Drained(self._job.worker, command.segment))
         gevent.killall(background)
         self._connections.close()
         self._clock.close()
@@ -96,7 +94,7 @@ class Worker:
     def flush(self) -> None:
         """Hand over every record that there is."""
         self._hand_over()
-        self._write(self._records.flush)
+        self._write(self._link.flush)
 
     def _run(self, command: Identity | Open | Closed) -> None:
         sender = self._sender
@@ -123,7 +121,7 @@ class Worker:
     def _hand_over(self) -> None:
         recorded, self._recorded = self._recorded, []
         for record in recorded:
-            self._write(partial(self._records.write, record))
+            self._write(partial(self._link.write, record))
             self._report(record)
 
     def _report(self, record: RequestRecord) -> None:
@@ -140,18 +138,15 @@ class Worker:
         )
 
     def _listen(self) -> None:
-        """Commands as they come; a Stop reaches the running segment at once. The end of the pipe ends everything."""
-        gevent.os.make_nonblocking(sys.stdin.fileno())
-        pending = b""
-        while chunk := gevent.os.nb_read(sys.stdin.fileno(), 65536):
-            *lines, pending = (pending + chunk).split(b"\n")
-            for line in lines:
-                command = command_decoder.decode(line)
-                if not isinstance(command, Stop):
-                    self._commands.put(command)
-                else:
-                    self._stop(command.reason)
+        self._link.listen(self._take)
         self._commands.put(StopIteration)
+
+    def _take(self, command: Command) -> None:
+        """One segment after another; a Stop reaches the running one at once."""
+        if isinstance(command, Stop):
+            self._stop(command.reason)
+        else:
+            self._commands.put(command)
 
     def _stop(self, reason: str) -> None:
         if self._segment is not None:
@@ -178,7 +173,7 @@ class Worker:
             write()
         except FolderError as error:
             self._failed = True
-            self._say(Failed(self._job.worker, str(error), error.exit_code))
+            self._link.say(Failed(self._job.worker, str(error), error.exit_code))
             self._stop(str(error))
 
     def _say_sample(self) -> None:
@@ -195,24 +190,25 @@ class Worker:
             bytes_down=self._connections.bytes_down,
         )
         self._stall_ns = 0
-        self._say(Sample(sample))
-
-    def _say(self, event: Event) -> None:
-        """One line to the driver. A driver that does not read loses lines; the load goes on."""
-        try:
-            os.write(sys.stdout.fileno(), msgspec.json.encode(event) + b"\n")
-        except BlockingIOError:
-            if not isinstance(event, Sample):
-                raise
+        self._link.say(Sample(sample))
 
 
 class LoadEnvironment(Environment):
     """Locust's environment of one worker. `served` is set when the driver has nothing more to ask."""
 
-    def __init__(self, job: Job) -> None:
-        super().__init__(user_classes=[Load], host=job.endpoint.url)
-        self.worker = Worker(job, self.events.request.fire)
+    def __init__(self) -> None:
+        super().__init__(user_classes=[Load], parsed_options=Namespace(web_base_path=""))
         self.served = gevent.event.Event()
+        self.worker: Worker | None = None
+
+    def employ(self, job: Job, link: Link) -> Worker:
+        """Give the process its work; Locust's user then does it."""
+        self.host = job.endpoint.url
+        _allow_many_connections()
+        _go_first()
+        self.worker = Worker(job, link, self.events.request.fire)
+        _quiet_collector()
+        return self.worker
 
 
 class Load(User):
@@ -222,6 +218,7 @@ class Load(User):
 
     @task
     def serve(self) -> None:
+        assert self.environment.worker is not None
         self.environment.worker.serve()
         self.environment.served.set()
         raise StopUser
@@ -229,12 +226,9 @@ class Load(User):
 
 def main() -> None:
     job = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Job)
-    _allow_many_connections()
-    _go_first()
-    gevent.os.make_nonblocking(sys.stdout.fileno())
-    environment = LoadEnvironment(job)
-    gevent.signal_handler(signal.SIGTERM, _end_early, environment.worker)
-    _quiet_collector()
+    environment = LoadEnvironment()
+    worker = environment.employ(job, PipeLink(Path(job.requests_file)))
+    gevent.signal_handler(signal.SIGTERM, _end_early, worker)
     runner = environment.create_local_runner()
     runner.start(1, spawn_rate=1)
     environment.served.wait()

@@ -8,12 +8,14 @@ import msgspec
 class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     """The run at one instant.
 
-    stage: what is going on: 'payloads', 'server', 'identity', 'warmup', 'measure', 'drain', 'profile', 'sealing'.
+    stage: what is going on: 'payloads', 'server', 'workers', 'identity', 'warmup', 'measure', 'drain', 'profile',
+        'sealing'.
     stage_length_s: None where nobody knows beforehand. left_s: of the whole run, None likewise.
     offered_rps, achieved_rps: over the last 5 seconds. scheduled: requests due so far.
     response_ms: p50, p90, p99 over the records so far of the stage
     being measured (None before the first). outcomes: of all requests so far. cpu_pct: process name -> percent of one
-    core over the last second. lag_p99_ms, stall_ms: the generator's own, so far.
+    core over the last second. lag_p99_ms, stall_ms: the generator's own, so far. notices: what a person should know
+    or do now: where to look, who is waited for.
     """
 
     stage: str
@@ -32,3 +34,4 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     lag_p99_ms: float | None = None
     stall_ms: float = 0.0
     warnings: list[str] = []
+    notices: list[str] = []

@@ -59,6 +59,17 @@ class GeneratorLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     undelivered: float = 0.001
 
 
+class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Workers meet at a Locust master on this host. expected: how many of the plan's workers join from elsewhere by
+    `mmload worker`. host: the interface they come to (`*`: any). port: 0 takes a free one. web: whether Locust's own
+    web page is open on 127.0.0.1 meanwhile."""
+
+    expected: int = 0
+    host: str = "127.0.0.1"
+    port: int = 0
+    web: bool = False
+
+
 class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the server is talked to. headers: added to every request. token_variable: the environment variable that
     holds the bearer token. ca_file: PEM certificates to trust instead of the system's."""
@@ -76,7 +87,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     announces. `workload` is the resolved content of its file, a `plan.workload.Workload` in plain form, so that a
     later change of the file does not change the plan. `extra_body`:
     fields added to every request's JSON. `requests` overrides `duration_s` (open loop: the window is
-    requests / rate long; closed loop: the window ends with that many).
+    requests / rate long; closed loop: the window ends with that many). `meeting`: None where all `workers` are
+    children of the driver.
     """
 
     schema: int = SCHEMA
@@ -102,4 +114,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     profile: ProfilePlan = ProfilePlan()
     limits: GeneratorLimits = GeneratorLimits()
     workers: int = 1
+    meeting: Meeting | None = None
     gate: str | None = None

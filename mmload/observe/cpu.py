@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import psutil
@@ -40,7 +40,6 @@ class ProcessSampler:
     def __init__(
         self,
         processes: Iterable[ServerProcess],
-        generator_pids: Iterable[int],
         processes_file: Path,
         host_file: Path,
         interval_s: float = 0.2,
@@ -50,12 +49,10 @@ class ProcessSampler:
         self._files = (processes_file, host_file)
         self._interval_ns = round(interval_s * 1e9)
         self._watched = [_Watched(process) for process in processes]
-        self._generators = 0
         self._lost: list[ServerProcess] = []
         self._latest: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self.add_generators(generator_pids)
 
     def start(self) -> None:
         """Raises FolderError when the files can't be opened."""
@@ -71,11 +68,9 @@ class ProcessSampler:
         if self.failed:
             raise self.failed
 
-    def add_generators(self, pids: Iterable[int]) -> None:
-        """Sample these too from the next tick on, as 'generator-0', 'generator-1', ..; an ended one is left out."""
-        for pid in pids:
-            name = f"generator-{self._generators}"
-            self._generators += 1
+    def add_generators(self, pids: Mapping[str, int]) -> None:
+        """Sample these too from the next tick on, by name; an ended one is left out."""
+        for name, pid in pids.items():
             stat = read_stat(pid)
             if stat:
                 ticks = stat.start_ticks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 from mmload.errors import UsageError
@@ -18,10 +19,29 @@ def check_plan(plan: Plan) -> None:
             raise UsageError(f"the plan's {key} {value:g} is out of range", f"it takes {low:g} to {high:g}")
     if plan.variant is not None:
         load_variant(plan.variant)
+    if plan.meeting is not None and not 0 <= plan.meeting.expected <= plan.workers:
+        raise UsageError(
+            f"{plan.meeting.expected} of {plan.workers} workers can't join", "workers counts all of them, local or not"
+        )
     if isinstance(plan.load, ClosedLoop) and plan.workers > plan.load.concurrency:
         raise UsageError(
             f"{plan.workers} workers can't share {plan.load.concurrency} requests in flight", "use fewer workers"
         )
+
+
+def check_meeting(plan: Plan) -> None:
+    """Raise UsageError when workers can't come to where the plan says. To be asked before anything is prepared."""
+    meeting = plan.meeting
+    if meeting is None:
+        return
+    try:
+        with socket.create_server(("" if meeting.host == "*" else meeting.host, meeting.port)):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"workers can't join at {meeting.host}:{meeting.port}: {error.strerror}",
+            "give another address of this host with --master-bind HOST:PORT",
+        ) from error
 
 
 def _bounds(plan: Plan) -> Iterator[tuple[str, float, float, float]]:

@@ -28,7 +28,7 @@ def run_command(plan: Plan) -> str:
     words += ["--requests", str(plan.requests)] if plan.requests is not None else []
     words += ["--duration", _seconds(plan.duration_s), "--warmup", _seconds(plan.warmup_s), "--seed", str(plan.seed)]
     words += ["--timeout", _seconds(plan.timeout_s)] if plan.timeout_s != _DEFAULT_TIMEOUT_S else []
-    words += ["--workers", str(plan.workers)] if plan.workers != 1 else []
+    words += _worker_options(plan)
     words += ["--extra-body", json.dumps(plan.extra_body)] if plan.extra_body else []
     words += ["--url", plan.url] if plan.url else ["--engine", plan.engine or "standin", "--tp", str(plan.tp)]
     words += ["--model", plan.model] if plan.model else []
@@ -58,6 +58,17 @@ def _workload_options(plan: Plan) -> list[str]:
     if dataset is not None and plan.workload_name not in config.names("workloads"):
         return ["--items", str(dataset)]
     return ["--workload", plan.workload_name]
+
+
+def _worker_options(plan: Plan) -> list[str]:
+    joining = plan.meeting.expected if plan.meeting else 0
+    local = plan.workers - joining
+    words = ["--workers", str(local)] if local != (0 if joining else 1) else []
+    if plan.meeting is None:
+        return words
+    if joining:
+        words += ["--expect-workers", str(joining), "--master-bind", f"{plan.meeting.host}:{plan.meeting.port}"]
+    return [*words, "--web"] if plan.meeting.web else words
 
 
 def _seconds(length_s: float) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
+
+import msgspec
 
 from mmload.drive.fleet import Fleet
-from mmload.drive.job import Job, Segment, Stop
-from mmload.errors import RunInvalid, ServerHung
+from mmload.drive.job import Segment, Stop
+from mmload.errors import Interrupted, RunInvalid, ServerHung
 from mmload.model.live import LiveView
 from mmload.model.plan import Plan
 from mmload.model.records import RequestRecord
@@ -25,6 +28,7 @@ from mmload.store.layout import RunLayout
 
 _TURN_S = 0.1
 _STOP_TIMEOUT_S = 5.0
+_JOIN_TIMEOUT_S = 600.0
 
 Show = Callable[[LiveView], None]
 
@@ -48,21 +52,26 @@ class Crew:
 
     def observe(self, target: Target, plan: Plan, stack: ExitStack) -> None:
         """Start the samplers on what was found behind the target."""
-        self.sampler = ProcessSampler(target.processes, [], self.layout.processes, self.layout.host)
+        self.sampler = ProcessSampler(target.processes, self.layout.processes, self.layout.host)
         self.scraper = MetricsScraper(target.url, self.layout.server, access=plan.access)
         for observer in (self.sampler, self.scraper):
             observer.start()
             stack.callback(observer.stop)
         self._watch = Watch(target)
 
-    def hire(self, jobs: list[Job], scratch: Path, stack: ExitStack) -> None:
-        """Start the workers and wait until each has opened what the scratch folder holds for it."""
-        self.fleet = Fleet(jobs, self.layout, scratch)
-        stack.callback(self.fleet.close)
-        while not self.fleet.is_ready:
+    def hire(self, fleet: Fleet, stack: ExitStack) -> None:
+        """Wait until every worker is there and has opened what is prepared for it."""
+        self.fleet = fleet
+        stack.callback(fleet.close)
+        deadline = time.monotonic() + _JOIN_TIMEOUT_S
+        while not fleet.is_ready:
             self.turn()
+            if time.monotonic() > deadline:
+                raise RunInvalid(
+                    f"not every worker was ready within {_JOIN_TIMEOUT_S / 60:g} min", "see logs/ for what they say"
+                )
         if self.sampler is not None:
-            self.sampler.add_generators(self.fleet.pids)
+            self.sampler.add_generators(fleet.pids)
 
     def turn(self) -> list[RequestRecord]:
         """Hear the workers for a tenth of a second; returns the records that came. Raises what ends the run."""
@@ -126,11 +135,29 @@ class Crew:
             raise
 
     def _look_at_workers(self) -> None:
-        if self.fleet is not None and self.fleet.lost:
+        if self.fleet is None:
+            return
+        self.ledger.warn(*self.fleet.warnings)
+        if self.fleet.lost:
             raise RunInvalid(self.fleet.lost[0], "the load was not what was planned: the run says nothing")
+        if self.fleet.stop_asked is not None:
+            raise Interrupted(signal.SIGINT, self.fleet.stop_asked)
 
     def _show_turn(self) -> None:
         samples = self.fleet.samples if self.fleet else {}
         cpu_pct = self.sampler.latest_cpu_pct() if self.sampler else {}
         left_s = None if self.left_until_ns is None else max(0.0, (self.left_until_ns - time.monotonic_ns()) / 1e9)
-        self.show(self.tracker.view(samples, cpu_pct, left_s, self.ledger.manifest.warnings))
+        view = self.tracker.view(samples, cpu_pct, left_s, self.ledger.manifest.warnings)
+        self.show(msgspec.structs.replace(view, notices=list(_notices(self.fleet))))
+
+
+def _notices(fleet: Fleet | None) -> Iterator[str]:
+    if fleet is None or fleet.listening is None:
+        return
+    if fleet.listening.web_url:
+        yield f"Locust's web page: {fleet.listening.web_url}"
+    if waits_for := fleet.waits_for_elsewhere:
+        address = f"{fleet.listening.host}:{fleet.listening.port}"
+        if fleet.listening.host == "*":
+            address = f"{socket.gethostname()}:{fleet.listening.port}"
+        yield f"waiting for {waits_for} worker{'s' * (waits_for > 1)}: mmload worker --master {address}"

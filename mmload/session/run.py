@@ -8,17 +8,23 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
+
+from mmload.drive.fleet import Fleet
 from mmload.drive.job import Closed, Endpoint, Identity, Job, Open
+from mmload.drive.joining import Orders
+from mmload.drive.scratch import make_scratch
 from mmload.errors import RunInvalid, ServerError, UsageError
 from mmload.model.live import LiveView
 from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.records import RequestRecord
-from mmload.model.result import RankInfo
+from mmload.model.result import RankInfo, WorkerInfo
 from mmload.observe.stacks import Profiler, worth_profiling
 from mmload.plan.access import request_headers
-from mmload.plan.arrivals import PROFILE_LEAD_S, RunSchedule, build_schedule, main_windows, pool_size
-from mmload.plan.check import check_plan
-from mmload.plan.payloads import check_payloads, prepare
+from mmload.plan.arrivals import PROFILE_LEAD_S, RunSchedule, build_schedule, main_windows
+from mmload.plan.check import check_meeting, check_plan
+from mmload.plan.payloads import check_payloads
+from mmload.plan.prepared import Digests, pool_folder, prepare_load, schedule_files
 from mmload.plan.workload import workload_of
 from mmload.serve.client import ServerInfo
 from mmload.serve.target import Target, aim, check_ready_for, preflight
@@ -26,13 +32,13 @@ from mmload.session.crew import Crew, Show
 from mmload.session.interrupt import interruption
 from mmload.session.ledger import Ledger
 from mmload.session.profile import ProfileWindow
-from mmload.session.scratch import make_scratch
 from mmload.store.append import create_run_folder, write_document
 from mmload.store.layout import RunLayout, new_run_id
 from mmload.store.lock import writing
 from mmload.store.read import Run
 
 _START_LEAD_NS = 300_000_000  # from the command to the first request, so that no worker hears of it too late
+_START_LEAD_OF_JOINED_NS = 1_000_000_000
 _ATTACH_AFTER_NS = 500_000_000  # profilers attach to a server that is at work already
 
 
@@ -45,6 +51,7 @@ def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None]) -> Run
     check_plan(plan)
     schedule = build_schedule(plan)
     check_payloads(plan)
+    check_meeting(plan)
     with interruption() as interrupted:
         variant = preflight(plan)
         layout = create_run_folder(out, new_run_id(variant))
@@ -76,10 +83,10 @@ def _measure(plan: Plan, schedule: RunSchedule | None, crew: Crew, stack: ExitSt
     stack.callback(shutil.rmtree, scratch, ignore_errors=True)
     crew.target = target = aim(plan, crew.layout.server_log)
     stack.callback(target.stop)
-    _prepare_payloads(plan, schedule, scratch, crew)
+    digests = _prepare(plan, schedule, scratch, crew)
     _meet_server(plan, target, crew)
     crew.observe(target, plan, stack)
-    crew.hire(_jobs(plan, target, schedule, scratch, crew.layout), scratch, stack)
+    _hire(plan, target, digests, scratch, crew, stack)
     shutil.rmtree(scratch)  # the workers hold what they need: nothing is left on the disk, whatever ends the run
     _check_identity(crew)
     _send_main(plan, crew)
@@ -87,18 +94,16 @@ def _measure(plan: Plan, schedule: RunSchedule | None, crew: Crew, stack: ExitSt
         _send_profile(plan, target, crew)
 
 
-def _prepare_payloads(plan: Plan, schedule: RunSchedule | None, scratch: Path, crew: Crew) -> None:
+def _prepare(plan: Plan, schedule: RunSchedule | None, scratch: Path, crew: Crew) -> Digests:
     crew.tracker.enter("payloads")
-
-    pool = prepare(plan, pool_size(plan, schedule), scratch / "pool", lambda _done, _total: crew.glance())
-    crew.ledger.note(
-        payloads_sha256=pool.sha256, schedule_sha256=schedule.main.sha256() if schedule is not None else None
-    )
+    pool, digests = prepare_load(plan, schedule, scratch, lambda _done, _total: crew.glance())
+    crew.ledger.note(payloads_sha256=digests.payloads_sha256, schedule_sha256=digests.schedule_sha256)
     if pool.repeats:
         crew.ledger.warn(
             f"{pool.repeats} of {pool.wanted} requests repeat an earlier body (the pool holds {pool.load}): "
             "a server that caches answers them faster"
         )
+    return digests
 
 
 def _meet_server(plan: Plan, target: Target, crew: Crew) -> None:
@@ -135,32 +140,52 @@ def _ranks(target: Target, info: ServerInfo) -> list[RankInfo]:
     ]
 
 
-def _jobs(plan: Plan, target: Target, schedule: RunSchedule | None, scratch: Path, layout: RunLayout) -> list[Job]:
-    workload = workload_of(plan)
-    schedules = {}
-    for segment in schedule._fields if schedule is not None else ():
-        if (part := getattr(schedule, segment)) is not None:
-            schedules[segment] = str(scratch / f"{segment}.npy")
-            part.save(scratch / f"{segment}.npy")
-    endpoint = Endpoint(
-        url=target.url,
-        path=workload.endpoint,
-        timeout_s=plan.timeout_s,
-        headers=request_headers(plan.access),
-    )
+def _hire(plan: Plan, target: Target, digests: Digests, scratch: Path, crew: Crew, stack: ExitStack) -> None:
+    """Start the workers, or have them join, and wait until each is ready."""
+    crew.tracker.enter("workers")
+    endpoint = Endpoint(url=target.url, path=workload_of(plan).endpoint, timeout_s=plan.timeout_s)
+    layout = crew.layout
+    if plan.meeting is None:
+        fleet = Fleet.of_children(_jobs(plan, endpoint, scratch, layout), layout, scratch)
+    else:
+        fleet = Fleet.of_joined(_orders(plan, endpoint, digests, layout), layout, scratch)
+    crew.hire(fleet, stack)
+    crew.ledger.note(workers=[_worker_info(fleet, worker) for worker in sorted(fleet.joined)])
+
+
+def _jobs(plan: Plan, endpoint: Endpoint, scratch: Path, layout: RunLayout) -> list[Job]:
     return [
         Job(
             worker=worker,
             workers=plan.workers,
             plan=plan,
-            endpoint=endpoint,
-            pool=str(scratch / "pool"),
-            schedules=schedules,
+            endpoint=msgspec.structs.replace(endpoint, headers=request_headers(plan.access)),
+            pool=str(pool_folder(scratch)),
+            schedules=schedule_files(scratch),
             requests_file=str(layout.requests),
             run_tag=layout.run_id[-4:],
         )
         for worker in range(plan.workers)
     ]
+
+
+def _orders(plan: Plan, endpoint: Endpoint, digests: Digests, layout: RunLayout) -> Orders:
+    assert plan.meeting is not None
+    return Orders(
+        run_id=layout.run_id,
+        plan=plan,
+        endpoint=endpoint,
+        digests=digests,
+        requests_file=str(layout.requests),
+        local=plan.workers - plan.meeting.expected,
+    )
+
+
+def _worker_info(fleet: Fleet, worker: int) -> WorkerInfo:
+    joined = fleet.joined[worker]
+    return WorkerInfo(
+        worker=worker, host=joined.host, pid=joined.pid, clock_error_ms=fleet.clock_error_ns[worker] / 1e6
+    )
 
 
 def _check_identity(crew: Crew) -> None:
@@ -187,7 +212,7 @@ def _check_identity(crew: Crew) -> None:
 def _send_main(plan: Plan, crew: Crew) -> None:
     """Warm-up and measure, back to back, then what is still in flight."""
     warmup, measure = main_windows(plan)
-    start_ns = time.monotonic_ns() + _START_LEAD_NS
+    start_ns = _start_ns(plan)
     after_ns = round((PROFILE_LEAD_S + plan.profile.duration_s) * 1e9) if plan.profile.enabled else 0
     counted = isinstance(plan.load, ClosedLoop) and plan.requests is not None
     crew.left_until_ns = None if counted else start_ns + measure.end_ns + after_ns
@@ -211,6 +236,10 @@ def _send_main(plan: Plan, crew: Crew) -> None:
         crew.ledger.phase("measure", start_ns + measure.start_ns, crew.tracker.last_done_ns)
 
 
+def _start_ns(plan: Plan) -> int:
+    return time.monotonic_ns() + (_START_LEAD_NS if plan.meeting is None else _START_LEAD_OF_JOINED_NS)
+
+
 def _load_command(plan: Plan, segment: str, start_ns: int) -> Open | Closed:
     if not isinstance(plan.load, ClosedLoop):
         return Open(segment=segment, start_ns=start_ns)
@@ -231,7 +260,7 @@ def _load_command(plan: Plan, segment: str, start_ns: int) -> Open | Closed:
 def _send_profile(plan: Plan, target: Target, crew: Crew) -> None:
     """The same load again, with a profiler on each rank and on the tokenizer. Nothing but shares comes from it."""
     profiler = Profiler(worth_profiling(target.processes), crew.layout, plan.profile)
-    start_ns = time.monotonic_ns() + _START_LEAD_NS
+    start_ns = _start_ns(plan)
     end_ns = start_ns + round((PROFILE_LEAD_S + plan.profile.duration_s) * 1e9)
     crew.left_until_ns = end_ns
     crew.tracker.enter("profile", start_ns, PROFILE_LEAD_S + plan.profile.duration_s)

@@ -37,7 +37,7 @@ class LiveDisplay:
         self._rated_s = -math.inf
         self._shown_s = -math.inf
         self._stage = ""
-        self._warned: set[str] = set()
+        self._printed: set[str] = set()
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -55,7 +55,7 @@ class LiveDisplay:
             self._rates.append(view.achieved_rps)
             self._rated_s = now_s
         if not self._live:
-            self._warn(view.warnings)
+            self._print_new([*view.notices, *(f"warning: {warning}" for warning in view.warnings)])
         period_s = _FRAME_S if self._live else _LINE_S
         if view.stage == self._stage and now_s - self._shown_s < period_s:
             return
@@ -73,11 +73,11 @@ class LiveDisplay:
             self._live.update(Text(), refresh=True)  # a frame taller than the terminal could not be erased
             self._live.stop()
 
-    def _warn(self, warnings: list[str]) -> None:
-        for warning in warnings:
-            if warning not in self._warned:
-                self._warned.add(warning)
-                self._print(f"warning: {warning}")
+    def _print_new(self, lines: list[str]) -> None:
+        for line in lines:
+            if line not in self._printed:
+                self._printed.add(line)
+                self._print(line)
 
     def _print(self, line: str) -> None:
         self._console.print(styled(line), soft_wrap=True)  # a log's reader wants one line, however long

@@ -42,7 +42,8 @@ def draw_frame(view: LiveView, title: str, rates_rps: Sequence[float], sheet: Sh
         body = beside(load, cpu, sheet, _LOAD_WIDTH)
     else:
         body = separated(_load(view, rates_rps, sheet), _cpu(view.cpu_pct, sheet))
-    return separated([*head, _stage(view, sheet)], body, _warnings(view.warnings, sheet))
+    notices = [cut(styled((notice, EMPHASIS)), sheet.width, sheet.glyphs) for notice in view.notices]
+    return separated([*head, _stage(view, sheet), *notices], body, _warnings(view.warnings, sheet))
 
 
 def plain_line(view: LiveView) -> str:

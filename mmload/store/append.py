@@ -66,6 +66,11 @@ class LineWriter:
         if len(self._pending) >= self._limit:
             self.flush()
 
+    def write_encoded(self, lines: bytes) -> None:
+        """Append whole lines that are JSON already."""
+        self._pending += lines
+        self.flush()
+
     def flush(self) -> None:
         pending, self._pending = bytes(self._pending), bytearray()
         written = 0

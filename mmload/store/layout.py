@@ -46,5 +46,5 @@ class RunLayout:
     def folded(self, process: str) -> Path:
         return self.stacks / f"{process}.folded"
 
-    def worker_log(self, worker: int) -> Path:
-        return self.logs / f"worker-{worker}.log"
+    def log(self, process: str) -> Path:
+        return self.logs / f"{process}.log"

@@ -95,7 +95,7 @@ class Load:
             )
             for worker in range(workers)
         ]
-        self.fleet = Fleet(self.jobs, self.layout, folder)
+        self.fleet = Fleet.of_children(self.jobs, self.layout, folder)
         self.until(lambda: self.fleet.is_ready)
 
     def until(self, condition, timeout_s=30.0):

@@ -84,9 +84,9 @@ def test_a_frozen_worker_confesses_its_stall(server, run_load):
     load = run_load(server(0.01), rate_rps=50, duration_s=2.0)
     load.start()
     load.until(lambda: load.fleet.samples and load.fleet.samples[0].done > 5)
-    os.kill(load.fleet.pids[0], signal.SIGSTOP)
+    os.kill(load.fleet.pids["generator-0"], signal.SIGSTOP)
     load.fleet.poll(1.0)
-    os.kill(load.fleet.pids[0], signal.SIGCONT)
+    os.kill(load.fleet.pids["generator-0"], signal.SIGCONT)
     records = load.finish()
     assert len(records) == len(load.schedule.main)
     assert load.fleet.longest_stall_ms > 800
@@ -96,14 +96,14 @@ def test_a_frozen_worker_confesses_its_stall(server, run_load):
 def test_a_killed_worker_is_named(server, run_load):
     load = run_load(server(0.01), rate_rps=50, workers=2)
     load.start()
-    os.kill(load.fleet.pids[1], signal.SIGKILL)
+    os.kill(load.fleet.pids["generator-1"], signal.SIGKILL)
     load.until(lambda: load.fleet.lost)
     assert load.fleet.lost == ["worker 1 ended with exit code -9: see logs/worker-1.log"]
 
 
 def test_a_full_disk_stops_the_worker_and_says_so(server, run_load):
     load = run_load(server(0.01), rate_rps=200, duration_s=3.0)
-    pid = load.fleet.pids[0]
+    pid = load.fleet.pids["generator-0"]
     import resource
 
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (20_000, 20_000))

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from mmload.errors import FolderError
@@ -18,10 +19,8 @@ pytestmark = pytest.mark.live
 def sampler_of(tmp_path):
     samplers = []
 
-    def make(processes, generator_pids=(), processes_file=tmp_path / "processes.jsonl"):
-        samplers.append(
-            ProcessSampler(processes, generator_pids, processes_file, tmp_path / "host.jsonl", interval_s=0.02)
-        )
+    def make(processes, processes_file=tmp_path / "processes.jsonl"):
+        samplers.append(ProcessSampler(processes, processes_file, tmp_path / "host.jsonl", interval_s=0.02))
         return samplers[-1]
 
     yield make
@@ -47,7 +46,8 @@ def test_a_busy_process_is_seen_to_burn_cpu_and_an_idle_one_not(busy, idle, foun
     assert sampler.cpu_s > 0
 
 
-def test_a_sample_says_who_it_is_of_and_what_it_holds(idle, found, sampler_of, tmp_path):
+def test_a_sample_says_who_it_is_of_and_what_it_holds(idle, found, sampler_of, tmp_path, until):
+    until(lambda: psutil.Process(idle.pid).num_ctx_switches().voluntary > 0)  # it has begun to sleep
     sampler = sampler_of(found(rank=idle))
     sampler.start()
     sampler.stop()
@@ -84,7 +84,7 @@ def test_a_pid_that_another_process_took_over_counts_as_ended(idle, found, sampl
 def test_generators_can_join_later_and_their_end_is_no_loss(busy, idle, found, sampler_of, tmp_path, until):
     sampler = sampler_of(found(rank=busy))
     sampler.start()
-    sampler.add_generators([idle.pid, os.getpid()])
+    sampler.add_generators({"generator-0": idle.pid, "generator-1": os.getpid()})
     until(lambda: "generator-1" in sampler.latest_cpu_pct())
     idle.kill()
     until(lambda: "generator-0" not in sampler.latest_cpu_pct())
