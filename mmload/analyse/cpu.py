@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from array import array
 from collections.abc import Iterable
 
 import msgspec
@@ -41,10 +41,13 @@ class ProcessSeries(msgspec.Struct, frozen=True, kw_only=True):
 
 def process_series(samples: Iterable[ProcessSample]) -> dict[str, ProcessSeries]:
     """Process name -> its series, by name."""
-    by_name: defaultdict[str, list[ProcessSample]] = defaultdict(list)
-    for sample in sorted(samples, key=lambda sample: (sample.t_ns, sample.pid)):
-        by_name[sample.name or _fallback_name(sample)].append(sample)
-    return {name: _series(name, by_name[name]) for name in sorted(by_name)}
+    by_name: dict[str, _Readings] = {}
+    for sample in samples:
+        name = sample.name or _fallback_name(sample)
+        if name not in by_name:
+            by_name[name] = _Readings(sample.role, sample.rank)
+        by_name[name].take(sample)
+    return {name: by_name[name].series(name) for name in sorted(by_name)}
 
 
 def block_total_pct(series: ProcessSeries, window: Window) -> NDArray[np.float64]:
@@ -100,22 +103,37 @@ def host_busy_share(samples: Iterable[HostSample], window: Window) -> float | No
     return (seen[-1].cpu_busy_s - seen[0].cpu_busy_s) / (elapsed_s * seen[-1].cores) if elapsed_s > 0 else None
 
 
-def _series(name: str, samples: list[ProcessSample]) -> ProcessSeries:
-    used_s: dict[tuple[int, int], float] = {}  # a process that was started again counts on from its predecessor
-    cumulative, spent_s = [], 0.0
-    for sample in samples:
-        key = (sample.pid, sample.start_ticks)
-        spent_s += sample.cpu_s - used_s.get(key, sample.cpu_s)
-        used_s[key] = sample.cpu_s
-        cumulative.append(spent_s)
-    return ProcessSeries(
-        name=name,
-        role=samples[0].role,
-        rank=samples[0].rank,
-        t_ns=np.array([sample.t_ns for sample in samples], np.int64),
-        cpu_s=np.array(cumulative),
-        rss_bytes=np.array([sample.rss_bytes for sample in samples], np.int64),
-    )
+class _Readings:
+    """The samples of one process as columns: a day of them would not do as objects."""
+
+    def __init__(self, role: Role, rank: int | None) -> None:
+        self._role, self._rank = role, rank
+        self._whole = {name: array("q") for name in ("t_ns", "pid", "start_ticks", "rss_bytes")}
+        self._cpu_s = array("d")
+
+    def take(self, sample: ProcessSample) -> None:
+        for name, values in self._whole.items():
+            values.append(getattr(sample, name))
+        self._cpu_s.append(sample.cpu_s)
+
+    def series(self, name: str) -> ProcessSeries:
+        """By time; a process that was started again counts on from its predecessor."""
+        columns = {key: np.asarray(values) for key, values in self._whole.items()}
+        order = np.lexsort((columns["pid"], columns["t_ns"]))
+        columns = {key: values[order] for key, values in columns.items()}
+        cpu_s, spent_s = np.asarray(self._cpu_s)[order], np.zeros(len(order))
+        starts, owner = np.unique(np.stack((columns["pid"], columns["start_ticks"])), axis=1, return_inverse=True)
+        for start in range(starts.shape[1]):
+            own = np.flatnonzero(owner.ravel() == start)
+            spent_s[own[1:]] = np.diff(cpu_s[own])
+        return ProcessSeries(
+            name=name,
+            role=self._role,
+            rank=self._rank,
+            t_ns=columns["t_ns"],
+            cpu_s=np.cumsum(spent_s),
+            rss_bytes=columns["rss_bytes"],
+        )
 
 
 def _fallback_name(sample: ProcessSample) -> str:

@@ -9,8 +9,11 @@ stage that the server calls `build` is construction alone.
 from __future__ import annotations
 
 import re
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from operator import itemgetter
 
 import msgspec
 import numpy as np
@@ -25,6 +28,7 @@ HANDOFF_STAGES = (*BUILD_STAGES, "receive", "pickle", "broadcast")
 _ON_EVERY_RANK = ("broadcasts", "receive_batches")  # each rank counts the same event
 
 Values = NDArray[np.float64]
+_Counter = tuple[str, str]
 _COUNTER = re.compile(r'mmload_handoff_(?P<column>\w+)_total\{process="(?P<process>[^"]*)"\}')
 
 
@@ -62,17 +66,16 @@ class HandoffCounters(msgspec.Struct, frozen=True):
 
 def handoff_counters(scrapes: Iterable[ServerScrape], window: Window) -> HandoffCounters | None:
     """The counters in the window; None when the server exports none or a process spent something and met no request."""
-    seen = sorted((s for s in scrapes if window.start_ns <= s.t_ns <= window.end_ns), key=lambda scrape: scrape.t_ns)
-    rows = [row for scrape in seen if (row := _counters_of(scrape))]
-    complete = [row for row in rows if row.keys() == rows[-1].keys()]
-    columns: defaultdict[str, dict[str, Values]] = defaultdict(dict)
-    for column, process in complete[-1] if complete else ():
-        columns[column][process] = np.array([row[column, process] for row in complete])
+    rows = _Rows()
+    for scrape in scrapes:
+        if window.start_ns <= scrape.t_ns <= window.end_ns:
+            rows.take(scrape)
+    columns = rows.columns()
     needed = ("requests", *(f"{stage}_cpu_seconds" for stage in HANDOFF_STAGES))
-    processes = columns["requests"].keys()
-    if not processes or any(columns[column].keys() != processes for column in needed):
+    processes = columns.get("requests", {}).keys()
+    if not processes or any(columns.get(column, {}).keys() != processes for column in needed):
         return None
-    counters = HandoffCounters(dict(columns))
+    counters = HandoffCounters(columns)
     met = [growth(counters.requests(process)) for process in counters.processes]
     return counters if met and min(met) > 0 else None
 
@@ -113,9 +116,36 @@ def growth(cumulative: Values) -> float:
     return float(cumulative[-1] - cumulative[0])
 
 
-def _counters_of(scrape: ServerScrape) -> dict[tuple[str, str], float]:
-    matches = ((_COUNTER.fullmatch(name), value) for name, value in scrape.metrics.items())
-    return {(match["column"], match["process"]): value for match, value in matches if match}
+class _Rows:
+    """The counters of each scrape, without the server's other metrics; equal names are kept once."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, tuple[_Counter, ...], array[float]]] = []
+        self._names: dict[tuple[_Counter, ...], tuple[_Counter, ...]] = {}
+
+    def take(self, scrape: ServerScrape) -> None:
+        found = {counter: value for name, value in scrape.metrics.items() if (counter := _counter(name))}
+        if found:
+            names = tuple(found)
+            self._rows.append((scrape.t_ns, self._names.setdefault(names, names), array("d", found.values())))
+
+    def columns(self) -> dict[str, dict[str, Values]]:
+        """Column -> process -> values by time, of the scrapes with the same counters as the last."""
+        self._rows.sort(key=itemgetter(0))
+        last = self._rows[-1][1] if self._rows else ()
+        places = {names: [names.index(one) for one in last] for names in self._names if set(names) == set(last)}
+        complete = np.array([np.asarray(row)[places[names]] for _, names, row in self._rows if names in places])
+        columns: defaultdict[str, dict[str, Values]] = defaultdict(dict)
+        for place, (column, process) in enumerate(last):
+            columns[column][process] = complete[:, place]
+        return dict(columns)
+
+
+@lru_cache(maxsize=4096)
+def _counter(name: str) -> _Counter | None:
+    """Column and process of a metric; None for one that is no counter of the handoff."""
+    match = _COUNTER.fullmatch(name)
+    return (match["column"], match["process"]) if match else None
 
 
 def _together(column: str, rows: Sequence[Values] | Sequence[float]) -> Values:

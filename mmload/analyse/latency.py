@@ -3,54 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmload.model.records import RequestRecord
 from mmload.model.result import Quantiles
+from mmload.store.requests import ABSENT, RequestTable
 
 Values = NDArray[np.float64]
+Times = NDArray[np.int64]
 
 
-def response_ms(measured: Sequence[RequestRecord]) -> Values:
+def response_ms(measured: RequestTable) -> Values:
     """Due -> done of each request, in their order; infinite where not ok."""
-    return _array(_since(r.due_ns, r.done_ns) if r.outcome == "ok" else math.inf for r in measured)
+    return _where_ok(measured, measured.due_ns, measured.done_ns)
 
 
-def service_ms(measured: Sequence[RequestRecord]) -> Values:
+def service_ms(measured: RequestTable) -> Values:
     """Sent -> done of each request, in their order; infinite where not ok."""
-    return _array(_since(r.sent_ns, r.done_ns) if r.outcome == "ok" else math.inf for r in measured)
+    return _where_ok(measured, measured.sent_ns, measured.done_ns)
 
 
-def ttft_ms(measured: Sequence[RequestRecord]) -> Values:
+def ttft_ms(measured: RequestTable) -> Values:
     """Due -> first token of each request, in their order; infinite where not ok. Empty when nothing was streamed."""
-    if all(r.first_token_ns is None for r in measured):
+    if (measured.first_token_ns == ABSENT).all():
         return np.empty(0)
-    return _array(_since(r.due_ns, r.first_token_ns) if r.outcome == "ok" else math.inf for r in measured)
+    return _where_ok(measured, measured.due_ns, measured.first_token_ns)
 
 
-def itl_ms(measured: Sequence[RequestRecord]) -> Values:
-    """The gaps between the tokens of correct answers, by the time at which they ended: a stall of the server lengthens
-    one gap of every request in flight, and these are then neighbours."""
-    streams = [r.token_ns for r in measured if r.outcome == "ok" and len(r.token_ns) > 1]
-    if not streams:
-        return np.empty(0)
-    tokens = np.fromiter(chain.from_iterable(streams), np.int64, sum(map(len, streams)))
-    gaps_ns = np.diff(tokens)
-    within = np.ones(len(gaps_ns), np.bool_)
-    within[np.cumsum([len(stream) for stream in streams])[:-1] - 1] = False
-    order = np.argsort(tokens[1:][within], kind="stable")
-    return gaps_ns[within][order] / 1e6
+def itl_ms(measured: RequestTable) -> Values:
+    """The gaps between the tokens of correct answers, request by request."""
+    gaps_ms = np.empty(int((measured.token_count[measured.is_ok] - 1).clip(0).sum()))
+    filled = 0
+    for part in measured.parts():
+        within = _gaps_within(part)
+        found = np.diff(part.tokens)[within] / 1e6
+        gaps_ms[filled : filled + len(found)] = found
+        filled += len(found)
+    return gaps_ms
 
 
-def tpot_ms(measured: Sequence[RequestRecord]) -> Values:
+def itl_by_time_ms(measured: RequestTable) -> Values:
+    """The same gaps by the time at which they ended: a stall of the server lengthens one gap of every request in
+    flight, and these are then neighbours."""
+    ends_ns = [part.tokens[1:][_gaps_within(part)] for part in measured.parts()]
+    return itl_ms(measured)[np.argsort(np.concatenate([np.empty(0, np.int64), *ends_ns]), kind="stable")]
+
+
+def tpot_ms(measured: RequestTable) -> Values:
     """(Done - first token) / (tokens - 1) of each correct answer of two tokens and more, in their order."""
-    counted = ((r, r.completion_tokens or len(r.token_ns)) for r in measured if r.outcome == "ok")
-    return _array(_since(r.first_token_ns, r.done_ns) / (n - 1) for r, n in counted if n > 1 and r.first_token_ns)
+    tokens = np.where(measured.completion_tokens > 0, measured.completion_tokens, measured.token_count)
+    counted = measured.is_ok & (tokens > 1) & (measured.first_token_ns != ABSENT)
+    spans_ms = _since(measured.first_token_ns[counted], measured.done_ns[counted])
+    return np.asarray(spans_ms / (tokens[counted] - 1), np.float64)
 
 
 def percentile(ordered: Values, p: float) -> float | None:
@@ -66,8 +72,10 @@ def nearest_rank(p: float, n: int) -> int:
 
 
 def quantiles(values: Values) -> Quantiles:
-    """Exact percentiles of values in any order. What is infinite is None: no time was long enough."""
-    ordered = np.sort(values)
+    """Exact percentiles of values in any order, which are sorted in place: they may be many. What is infinite is None:
+    no time was long enough."""
+    values.sort()
+    ordered = values
 
     def at(p: float) -> float | None:
         return _finite(percentile(ordered, p))
@@ -87,9 +95,16 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _since(start_ns: int | None, end_ns: int | None) -> float:
-    return math.inf if start_ns is None or end_ns is None else (end_ns - start_ns) / 1e6
+def _where_ok(measured: RequestTable, start_ns: Times, end_ns: Times) -> Values:
+    return np.where(measured.is_ok, _since(start_ns, end_ns), math.inf)
 
 
-def _array(values: Iterable[float]) -> Values:
-    return np.fromiter(values, np.float64)
+def _since(start_ns: Times, end_ns: Times) -> Values:
+    known = (start_ns != ABSENT) & (end_ns != ABSENT)
+    return np.where(known, (end_ns - start_ns) / 1e6, math.inf)
+
+
+def _gaps_within(part: RequestTable) -> NDArray[np.bool_]:
+    """Which gaps between neighbouring tokens lie inside a correct answer."""
+    owner = np.repeat(np.arange(len(part)), part.token_count)
+    return np.asarray((owner[1:] == owner[:-1]) & part.is_ok[owner[1:]], np.bool_)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from operator import attrgetter
+import math
+from collections.abc import Sequence
+from itertools import chain
 
 import msgspec
 import numpy as np
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 
 from mmload.analyse.blocks import block_edges_ns
 from mmload.model.plan import OpenLoop, Plan
-from mmload.model.records import OUTCOMES, RequestRecord
+from mmload.model.records import OUTCOMES
 from mmload.plan.arrivals import main_windows
 from mmload.store.read import Run
+from mmload.store.requests import ABSENT, MODALITIES, UNSAID, RequestTable
 
 _ROUNDING_NS = 1_000_000  # planned lengths are seconds in a float
 
@@ -52,13 +52,13 @@ def measure_window(run: Run) -> Window | None:
     return Window(start_ns, min(ends_ns), complete) if length_ns > 0 else None
 
 
-def measured_requests(records: Iterable[RequestRecord], window: Window) -> list[RequestRecord]:
+def measured_requests(requests: RequestTable, window: Window) -> RequestTable:
     """The requests of the phase 'measure' that were due in the window, by due time."""
-    found = [record for record in records if record.phase == "measure" and record.due_ns <= window.end_ns]
-    return sorted(found, key=attrgetter("due_ns", "id"))
+    measured = requests.of_phase("measure")
+    return measured[: int(np.searchsorted(measured.due_ns, window.end_ns, side="right"))]
 
 
-def missing_requests(measured: Sequence[RequestRecord], window: Window, plan: Plan) -> int:
+def missing_requests(measured: RequestTable, window: Window, plan: Plan) -> int:
     """Scheduled requests of a complete window that have no record: those of a run that was killed while it drained.
 
     0 in a closed loop, whose schedule nobody knows, and in an incomplete window.
@@ -69,70 +69,104 @@ def missing_requests(measured: Sequence[RequestRecord], window: Window, plan: Pl
     return max(0, round(plan.load.rate_rps * planned_ns / 1e9) - len(measured))
 
 
-def offered_rps(measured: Sequence[RequestRecord], window: Window, plan: Plan) -> float | None:
+def offered_rps(measured: RequestTable, window: Window, plan: Plan) -> float | None:
     """Scheduled requests over the window. None in a closed loop: it offers nothing, it follows."""
     if not isinstance(plan.load, OpenLoop):
         return None
     return (len(measured) + missing_requests(measured, window, plan)) / window.length_s
 
 
-def answers_per_block(records: Iterable[RequestRecord], window: Window) -> NDArray[np.float64]:
+def answers_per_block(requests: RequestTable, window: Window) -> NDArray[np.float64]:
     """Correct answers per second in each block of the window, by the time they were complete; maybe no blocks."""
-    done_ns = _answered_ns(records, window)
+    done_ns = _answered_ns(requests, window)
     edges = block_edges_ns(window.start_ns, window.end_ns)
     if not len(edges):
         return np.empty(0)
     return np.histogram(done_ns, edges)[0] / (np.diff(edges) / 1e9)
 
 
-def achieved_rps(records: Iterable[RequestRecord], window: Window) -> float:
+def achieved_rps(requests: RequestTable, window: Window) -> float:
     """Correct answers complete within the window, whenever they were due, over its length: what everybody calls QPS."""
-    return len(_answered_ns(records, window)) / window.length_s
+    return len(_answered_ns(requests, window)) / window.length_s
 
 
-def answers_to_warmup(records: Iterable[RequestRecord], window: Window) -> int:
+def answers_to_warmup(requests: RequestTable, window: Window) -> int:
     """Correct answers complete within the window to requests that were due before it."""
-    return len(_answered_ns((record for record in records if record.phase == "warmup"), window))
+    return len(_answered_ns(requests.of_phase("warmup"), window))
 
 
-def outcomes(measured: Iterable[RequestRecord]) -> dict[str, int]:
+def outcomes(measured: RequestTable) -> dict[str, int]:
     """Outcome -> requests, in the order of model.records.OUTCOMES, without the kinds that did not occur."""
-    counts = Counter[str](record.outcome for record in measured)
-    return {kind: counts[kind] for kind in OUTCOMES if counts[kind]}
+    return _counts(OUTCOMES, measured.outcome)
 
 
-def modalities(measured: Iterable[RequestRecord]) -> dict[str, int]:
+def modalities(measured: RequestTable) -> dict[str, int]:
     """Modality -> requests, by name."""
-    return dict(sorted(Counter(record.modality for record in measured).items()))
+    return dict(sorted(_counts(MODALITIES, measured.modality).items()))
 
 
-def tokens_per_s(records: Iterable[RequestRecord], window: Window) -> float | None:
+def tokens_per_s(requests: RequestTable, window: Window) -> float | None:
     """Completion tokens of correct answers that arrived within the window, whenever the request was due, over its
     length. An answer that was not streamed arrived when it was done, and counts as far as the server says how many
     tokens it has; None without any that do."""
-    arrived = [_tokens_within(r, window) for r in records if r.outcome == "ok" and (r.completion_tokens or r.token_ns)]
-    return sum(arrived) / window.length_s if arrived else None
+    said = requests.is_ok & ((requests.completion_tokens > 0) | (requests.token_count > 0))
+    if not said.any():
+        return None
+    arrived = (tokens for part in requests.parts() for tokens in (_streamed(part, window), _at_once(part, window)))
+    return math.fsum(chain.from_iterable(arrived)) / window.length_s
 
 
-def cached_token_share(measured: Iterable[RequestRecord]) -> float | None:
+def cached_token_share(measured: RequestTable) -> float | None:
     """Prompt tokens that the server found in its cache, as a share; None where it does not say."""
-    said = [(r.cached_tokens, r.prompt_tokens) for r in measured if r.cached_tokens is not None and r.prompt_tokens]
-    return sum(cached for cached, _ in said) / sum(prompt for _, prompt in said) if said else None
+    said = _says_cached(measured)
+    prompt_tokens = int(measured.prompt_tokens[said].sum(dtype=np.int64))
+    return int(measured.cached_tokens[said].sum(dtype=np.int64)) / prompt_tokens if prompt_tokens else None
 
 
-def _tokens_within(record: RequestRecord, window: Window) -> float:
-    """A streamed event may bring several tokens: its part of those that the server counted."""
-    arrivals_ns = record.token_ns or [record.done_ns or 0]
-    within = bisect_right(arrivals_ns, window.end_ns) - bisect_left(arrivals_ns, window.start_ns)
-    return (record.completion_tokens or len(arrivals_ns)) * within / len(arrivals_ns)
+def cache_hit_share(measured: RequestTable) -> float | None:
+    """The share of the requests of which the server found more than half of the prompt in its cache; None where it does
+    not say. A chat template's first words are cached for every request, a repeated one up to its last tokens."""
+    said = _says_cached(measured)
+    if not said.any():
+        return None
+    return float((2 * measured.cached_tokens[said].astype(np.int64) > measured.prompt_tokens[said]).mean())
 
 
-def _answered_ns(records: Iterable[RequestRecord], window: Window) -> list[int]:
-    return [
-        record.done_ns
-        for record in records
-        if record.outcome == "ok" and record.done_ns is not None and window.start_ns <= record.done_ns <= window.end_ns
-    ]
+def _says_cached(measured: RequestTable) -> NDArray[np.bool_]:
+    return np.asarray((measured.cached_tokens != UNSAID) & (measured.prompt_tokens > 0), np.bool_)
+
+
+def _streamed(part: RequestTable, window: Window) -> NDArray[np.float64]:
+    """Of each correct, streamed answer the tokens that arrived within the window. An event may bring several tokens:
+    its part of those that the server counted."""
+    streamed = part.token_count > 0
+    if not streamed.any():
+        return np.empty(0)
+    within = _is_within(part.tokens, window)
+    arrived = np.add.reduceat(within, (part.token_bounds[:-1] - part.token_bounds[0])[streamed], dtype=np.int64)
+    events, counted = part.token_count[streamed], part.completion_tokens[streamed]
+    tokens = np.where(counted > 0, counted, events) * arrived / events
+    return np.asarray(tokens[part.is_ok[streamed]], np.float64)
+
+
+def _at_once(part: RequestTable, window: Window) -> NDArray[np.int32]:
+    """The tokens of each correct answer that was not streamed and was complete within the window."""
+    counted = (part.token_count == 0) & (part.completion_tokens > 0)
+    return np.asarray(part.completion_tokens[part.is_ok & counted & _is_within(part.done_ns, window)], np.int32)
+
+
+def _answered_ns(requests: RequestTable, window: Window) -> NDArray[np.int64]:
+    return requests.done_ns[requests.is_ok & _is_within(requests.done_ns, window)]
+
+
+def _is_within(t_ns: NDArray[np.int64], window: Window) -> NDArray[np.bool_]:
+    return (t_ns >= window.start_ns) & (t_ns <= window.end_ns)
+
+
+def _counts(names: Sequence[str], codes: NDArray[np.uint8]) -> dict[str, int]:
+    """Name -> how often its place in `names` occurs, without those that do not."""
+    found = np.bincount(codes, minlength=len(names)).tolist()
+    return {name: count for name, count in zip(names, found, strict=True) if count}
 
 
 def _planned_length_ns(plan: Plan) -> int | None:
@@ -143,12 +177,13 @@ def _planned_length_ns(plan: Plan) -> int | None:
     return measure.end_ns - measure.start_ns
 
 
-def _first_due_ns(records: Iterable[RequestRecord]) -> int | None:
-    return min((record.due_ns for record in records if record.phase == "measure"), default=None)
+def _first_due_ns(requests: RequestTable) -> int | None:
+    measured = requests.of_phase("measure")
+    return int(measured.due_ns[0]) if len(measured) else None
 
 
 def _last_evidence_ns(run: Run) -> int:
     """When the last thing that was recorded happened. A dropped request is no evidence: it was never sent."""
-    requests = (record.done_ns or record.sent_ns or 0 for record in run.requests)
-    samples = (sample.t_ns for kind in (run.processes, run.server, run.generator) for sample in kind)
-    return max(max(requests, default=0), max(samples, default=0))
+    requests = run.requests
+    ended_ns = np.where(requests.done_ns != ABSENT, requests.done_ns, requests.sent_ns)
+    return max(int(ended_ns.max(initial=0)), run.last_sample_ns)

@@ -8,16 +8,18 @@ from itertools import pairwise
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmload.analyse.latency import percentile
 from mmload.analyse.load import Window
 from mmload.model.plan import GeneratorLimits
-from mmload.model.records import GeneratorSample, RequestRecord
+from mmload.model.records import OUTCOMES, GeneratorSample
 from mmload.model.result import GeneratorHealth
+from mmload.store.requests import ABSENT, RequestTable
 
 
 def generator_health(
-    measured: Sequence[RequestRecord],
+    measured: RequestTable,
     missing: int,
     samples: Iterable[GeneratorSample],
     window: Window,
@@ -25,7 +27,8 @@ def generator_health(
 ) -> GeneratorHealth:
     """Health in the measure window. missing: scheduled requests that have no record; they count as undelivered.
     ended_by: what ended the run early; requests dropped for that reason do not."""
-    lags_ms = np.sort([(r.sent_ns - r.due_ns - r.connect_ns) / 1e6 for r in measured if r.sent_ns is not None])
+    lags_ms = np.sort(_lags_ms(measured))
+    dropped = measured.outcome == OUTCOMES.index("dropped")
     workers = _by_worker(samples, window)
     cpu_s = [series[-1].cpu_s - series[0].cpu_s for series in workers if len(series) > 1]
     spans_s = [(series[-1].t_ns - series[0].t_ns) / 1e9 for series in workers if len(series) > 1]
@@ -33,7 +36,7 @@ def generator_health(
     return GeneratorHealth(
         scheduled=len(measured) + missing,
         sent=len(lags_ms),
-        undelivered=missing + sum(r.outcome == "dropped" and r.error != ended_by for r in measured),
+        undelivered=missing + int((dropped & ~measured.has_error(ended_by)).sum()),
         lag_p50_ms=percentile(lags_ms, 0.50),
         lag_p99_ms=percentile(lags_ms, 0.99),
         lag_max_ms=percentile(lags_ms, 1.0),
@@ -63,6 +66,13 @@ def generator_faults(health: GeneratorHealth, limits: GeneratorLimits) -> list[s
             f"the limit is {limits.undelivered:.2%}"
         )
     return faults
+
+
+def _lags_ms(measured: RequestTable) -> NDArray[np.float64]:
+    """Of each request that was sent."""
+    sent = measured.sent_ns != ABSENT
+    lags_ns = measured.sent_ns[sent] - measured.due_ns[sent] - measured.connect_ns[sent]
+    return np.asarray(lags_ns / 1e6, np.float64)
 
 
 def _by_worker(samples: Iterable[GeneratorSample], window: Window) -> list[list[GeneratorSample]]:

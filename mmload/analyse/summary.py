@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from mmload.analyse import latency, load
 from mmload.analyse.blocks import TWO_SIDED_95, mean_bounds
@@ -26,14 +28,20 @@ from mmload.analyse.cpu_work import WorkShare, work_shares
 from mmload.analyse.handoff import handoff_counters, per_request
 from mmload.analyse.load import Window
 from mmload.analyse.load_generator import generator_faults, generator_health
-from mmload.model.plan import GeneratorLimits
-from mmload.model.records import RequestRecord
+from mmload.model.plan import GeneratorLimits, Plan
+from mmload.model.records import OUTCOMES, RequestRecord
 from mmload.model.result import GeneratorHealth, ProcessCpu, Quantiles, Summary
+from mmload.plan import config
 from mmload.store.read import Run
+from mmload.store.requests import NO_ERROR, RequestTable
 
 _BUSY_HOST = 0.9  # share of all cores: from here on, server and generator wait for each other
 _MANY_FROM_WARMUP = 0.01  # of the requests: fewer answers to warm-up requests move no figure that is shown
 _MOSTLY_FAILED = 0.5
+
+
+class _Reuse(msgspec.Struct, frozen=True):
+    reuse: float = 0.0
 
 
 def summarise(run: Run) -> Summary:
@@ -65,6 +73,7 @@ def summarise(run: Run) -> Summary:
         tpot_ms=latency.quantiles(latency.tpot_ms(measured)),
         tokens_per_s=load.tokens_per_s(run.requests, window),
         cached_token_share=load.cached_token_share(measured),
+        cache_hit_share=load.cache_hit_share(measured),
         modalities=load.modalities(measured),
         cpu=cpu,
         generator=generator_health(measured, missing, run.generator, window, run.manifest.error),
@@ -109,6 +118,7 @@ def _nothing_measured(run: Run) -> Summary:
         tpot_ms=none,
         tokens_per_s=None,
         cached_token_share=None,
+        reuse=_reuse(run.plan),
         modalities={},
         cpu={},
         generator=GeneratorHealth(
@@ -121,10 +131,15 @@ def _nothing_measured(run: Run) -> Summary:
             cpu_pct=None,
             cpu_s_per_1000_requests=None,
         ),
-        identity=_identity(run.requests),
+        identity=_identity(run.requests.identity),
         warnings=manifest.warnings,
         gate=run.plan.gate,
     )
+
+
+def _reuse(plan: Plan) -> float:
+    """What the plan's workload asks for, whatever else of it this version knows."""
+    return config.convert(plan.workload, _Reuse, "the plan's workload").reuse
 
 
 def _process_cpu(series: ProcessSeries, share: WorkShare | None, window: Window) -> ProcessCpu | None:
@@ -150,22 +165,30 @@ def _process_cpu(series: ProcessSeries, share: WorkShare | None, window: Window)
 
 
 def _identity(records: Iterable[RequestRecord]) -> dict[str, str]:
-    answered = sorted(
-        (r.item, r.output_sha256) for r in records if r.phase == "identity" and r.outcome == "ok" and r.output_sha256
-    )
+    answered = sorted((r.item, r.output_sha256) for r in records if r.outcome == "ok" and r.output_sha256)
     return dict(answered)
 
 
-def _failures(measured: Sequence[RequestRecord]) -> Sequence[str]:
+def _failures(measured: RequestTable) -> Sequence[str]:
     """A warning when most of the requests failed, with the error that most of these had."""
-    errors = Counter(record.error or record.outcome for record in measured if record.outcome != "ok")
+    failed = ~measured.is_ok
+    errors = _errors(measured.error[failed], measured.outcome[failed], measured.errors)
     if errors.total() <= _MOSTLY_FAILED * len(measured):
         return []
     error, count = min(errors.items(), key=lambda item: (-item[1], item[0]))
     return [f"{errors.total():,} of {len(measured):,} requests failed, {count:,} of them with: {error}"]
 
 
-def _backlog(run: Run, measured: Sequence[RequestRecord], window: Window) -> Sequence[str]:
+def _errors(error: NDArray[np.int32], outcome: NDArray[np.uint8], texts: Sequence[str]) -> Counter[str]:
+    """Error, or outcome where there is none, -> how many requests had it."""
+    errors: Counter[str] = Counter()
+    for names, codes in ((texts, error[error != NO_ERROR]), (OUTCOMES, outcome[error == NO_ERROR])):
+        for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
+            errors[names[code]] += int(count)
+    return errors
+
+
+def _backlog(run: Run, measured: RequestTable, window: Window) -> Sequence[str]:
     """A warning when the server answered more than was offered, because it still owed answers from warm-up."""
     offered_rps = load.offered_rps(measured, window, run.plan)
     owed = load.answers_to_warmup(run.requests, window)

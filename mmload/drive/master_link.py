@@ -13,7 +13,7 @@ from mmload.drive import joining
 from mmload.drive.driver_clock import Reading, command_here, record_there
 from mmload.drive.job import Closed, Command, Drained, Event, Identity, Open, Ready, Sample, command_decoder
 from mmload.drive.joining import body, send
-from mmload.model.records import RequestRecord
+from mmload.model.records import GeneratorSample, RequestRecord
 
 _BATCH_BYTES = 32768
 
@@ -27,6 +27,7 @@ class MasterLink:
         self._used = read_clock()
         self._encoder = msgspec.json.Encoder()
         self._pending = bytearray()
+        self._sample: GeneratorSample | None = None
         self._commands: Queue[Command] = Queue()
         runner.register_message(joining.COMMAND, lambda msg, **_: self._commands.put(command_decoder.decode(body(msg))))
 
@@ -42,14 +43,15 @@ class MasterLink:
 
     def say(self, event: Event) -> None:
         if isinstance(event, Sample):
-            sample = event.sample
+            self._sample = sample = event.sample
             event = Sample(msgspec.structs.replace(sample, t_ns=sample.t_ns + self._used.offset_ns))
         elif isinstance(event, Ready):
             event = msgspec.structs.replace(event, clock_error_ns=self._used.error_ns)
         elif isinstance(event, Drained):
             drift_ns = self._read_clock().offset_ns - self._used.offset_ns
             event = msgspec.structs.replace(event, clock_drift_ns=drift_ns)
-            tell(f"{event.segment} is over")
+            counts = f": {self._sample.sent:,} requests sent so far, {self._sample.done:,} done" if self._sample else ""
+            tell(f"{event.segment} is over{counts}")
         send(self._runner, joining.EVENT, event)
 
     def write(self, record: RequestRecord) -> None:

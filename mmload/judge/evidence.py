@@ -15,6 +15,7 @@ from mmload.analyse.latency import response_ms
 from mmload.analyse.load import Window, measure_window, measured_requests, offered_rps
 from mmload.model.records import RequestRecord
 from mmload.store.read import Run
+from mmload.store.requests import RequestTable
 
 
 class Evidence:
@@ -31,7 +32,7 @@ class Evidence:
         return self.run.manifest.tp or len(self.run.manifest.ranks) or 1
 
     @cached_property
-    def measured(self) -> list[RequestRecord]:
+    def measured(self) -> RequestTable:
         """By due time."""
         return measured_requests(self.run.requests, self.window)
 
@@ -40,9 +41,9 @@ class Evidence:
         """None in a closed loop."""
         return offered_rps(self.measured, self.window, self.run.plan)
 
-    @cached_property
+    @property
     def identity(self) -> list[RequestRecord]:
-        return [record for record in self.run.requests if record.phase == "identity"]
+        return self.run.requests.identity
 
     @cached_property
     def processes(self) -> dict[str, ProcessSeries]:
@@ -60,6 +61,5 @@ class Evidence:
     def response_blocks(self) -> list[NDArray[np.float64]]:
         """Response times in milliseconds by block of due time; no blocks in a short window."""
         edges = block_edges_ns(self.window.start_ns, self.window.end_ns)
-        due_ns = np.array([record.due_ns for record in self.measured], np.int64)
         values = response_ms(self.measured)
-        return np.split(values, np.searchsorted(due_ns, edges[1:-1])) if len(edges) else []
+        return np.split(values, np.searchsorted(self.measured.due_ns, edges[1:-1])) if len(edges) else []

@@ -38,7 +38,7 @@ _LATENCIES = {
     "response": (latency.response_ms, "response time, from due to done"),
     "service": (latency.service_ms, "service time, from sent to done"),
     "ttft": (latency.ttft_ms, "time from due to the first token"),
-    "itl": (latency.itl_ms, "gap between tokens"),
+    "itl": (latency.itl_by_time_ms, "gap between tokens"),
     "tpot": (latency.tpot_ms, "mean time per token after the first"),
 }
 _PERCENTILES = (50, 90, 95, 99)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
-import numpy as np
 
 from mmload.analyse.blocks import FEWEST_BLOCKS, mean_bounds
 from mmload.analyse.cpu import Interval
@@ -15,15 +14,13 @@ from mmload.analyse.load import achieved_rps, answers_per_block
 from mmload.judge.evidence import Evidence
 from mmload.judge.figures import Figure, Terms, bounded, no_figure, shrunk
 from mmload.judge.statistics import Tail, proportion_bounds
-from mmload.model.records import RequestRecord
+from mmload.store.requests import RequestTable
 
 _FILE = "requests.jsonl"
 
 
-def percentile_of(
-    values_of: Callable[[Sequence[RequestRecord]], Values], percent: int
-) -> Callable[[Evidence, Terms], Figure]:
-    """The metric for one percentile of one latency."""
+def percentile_of(values_of: Callable[[RequestTable], Values], percent: int) -> Callable[[Evidence, Terms], Figure]:
+    """The metric for one percentile of one latency; values_of gives them in the order of time."""
 
     def figure(run: Evidence, terms: Terms) -> Figure:
         values = values_of(run.measured)
@@ -49,7 +46,7 @@ def percentile_of(
 
 
 def error_rate(run: Evidence, terms: Terms) -> Figure:
-    failed = np.array([record.outcome != "ok" for record in run.measured], np.bool_)
+    failed = ~run.measured.is_ok
     if not len(failed):
         return no_figure("no requests in the measure window", _FILE)
     value = float(failed.mean())

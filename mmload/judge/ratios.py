@@ -28,7 +28,6 @@ Generators = tuple[np.random.Generator, np.random.Generator]
 
 RESAMPLES = 1000  # the standard error is then good to 2 %
 _FEWEST_BURSTS = 10  # fewer of them beyond a percentile, and resampling does not see how it varies
-_TAIL = 4  # resamples rarely need more than so many times the values beyond the percentile
 
 
 class RatioSample:
@@ -103,17 +102,23 @@ def _resampled_percentiles(blocks: Sequence[Values], p: float, rng: np.random.Ge
     values = np.concatenate(blocks)
     sizes = np.array([len(block) for block in blocks])
     order = np.argsort(-values, kind="stable")
-    owner, descending = np.repeat(np.arange(len(blocks)), sizes)[order], values[order]
-    tail = owner[: _TAIL * math.ceil((1 - p) * len(values))]
-    found = np.empty(RESAMPLES)
-    for i, weights in enumerate(_resamples(len(blocks), rng)):
-        total = int(weights @ sizes)
-        beyond = total - nearest_rank(p, total) + 0.5
-        counts = np.cumsum(weights[tail])
-        if counts[-1] < beyond:
-            counts = np.cumsum(weights[owner])
-        found[i] = descending[np.searchsorted(counts, beyond)]
-    return found
+    owner = np.repeat(np.arange(len(blocks)), sizes)[order]
+    places = [np.flatnonzero(owner == block) for block in range(len(blocks))]  # of its values, from the largest
+    weights = _resamples(len(blocks), rng)
+    totals = (weights @ sizes).astype(int)
+    beyond = np.array([total - nearest_rank(p, int(total)) for total in totals])
+    return values[order[_first_past(beyond, weights, places)]]
+
+
+def _first_past(beyond: NDArray[np.int64], weights: Values, places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """In each resample the first place at which more than `beyond` values lie, each as often as its block was drawn."""
+    low, high = np.zeros(len(weights), np.int64), np.full(len(weights), sum(map(len, places)) - 1)
+    while (low < high).any():
+        middle = (low + high) // 2
+        counts = np.column_stack([np.searchsorted(block, middle, side="right") for block in places])
+        past = (weights * counts).sum(axis=1) > beyond
+        low, high = np.where(past, low, middle + 1), np.where(past, middle, high)
+    return low
 
 
 def _bursts_beyond(blocks: Sequence[Values], p: float) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+
+import numpy as np
 
 from mmload.analyse.load import Window, measure_window, measured_requests, missing_requests
 from mmload.analyse.load_generator import generator_faults, generator_health
 from mmload.model.plan import ClosedLoop, GeneratorLimits
-from mmload.model.records import CUT_OFF, RequestRecord
+from mmload.model.records import CUT_OFF
 from mmload.store.read import Run
+from mmload.store.requests import RequestTable
 
 _MOST_BASELINE_ERRORS = 0.01  # with more, not even its P99 is a time that another could be compared with
 
@@ -23,7 +25,7 @@ def faults_of(run: Run) -> list[str]:
     if run.manifest.validity != "valid":
         return [*damage, *run.manifest.validity]
     window = measure_window(run)
-    measured = measured_requests(run.requests, window) if window else []
+    measured = measured_requests(run.requests, window) if window else run.requests[:0]
     if run.manifest.status != "failed" and (early := _early_end(run, window, measured)):
         return [*damage, early]
     if window is None or not measured:
@@ -43,25 +45,31 @@ def unfit_as_baseline(run: Run) -> list[str]:
 def _damage(run: Run) -> list[str]:
     """Where the records break the rule that every scheduled request has exactly one."""
     found = []
-    ids = Counter(record.id for record in run.requests)
-    repeated = sum(count > 1 for count in ids.values())
+    repeated = _repeated(run.requests)
     if repeated:
         found.append(f"{repeated:,} requests have more than one record")
-    by_worker = Counter(record.worker for record in run.requests)
+    recorded = dict(zip(*np.unique(run.requests.worker, return_counts=True), strict=True))
     done: Counter[int] = Counter()
     for sample in run.generator:
         done[sample.worker] = max(done[sample.worker], sample.done)
-    lost = sum(max(0, count - by_worker[worker]) for worker, count in done.items())
+    lost = sum(max(0, count - recorded.get(worker, 0)) for worker, count in done.items())
     if lost:
         found.append(f"{lost:,} of the requests that the generator saw done have no record")
     if run.plan.requests is not None and isinstance(run.plan.load, ClosedLoop) and run.manifest.status == "complete":
-        measured = sum(record.phase == "measure" for record in run.requests)
+        measured = len(run.requests.of_phase("measure"))
         if measured < run.plan.requests:
             found.append(f"{run.plan.requests:,} requests were to be measured, {measured:,} have a record")
     return [f"records damaged: {reason}" for reason in found]
 
 
-def _early_end(run: Run, window: Window | None, measured: Sequence[RequestRecord]) -> str | None:
+def _repeated(requests: RequestTable) -> int:
+    """How many ids occur more than once."""
+    ids = np.sort(requests.id)
+    again = ids[1:] == ids[:-1]
+    return int(again.sum() - (again[1:] & again[:-1]).sum())
+
+
+def _early_end(run: Run, window: Window | None, measured: RequestTable) -> str | None:
     """What is missing because the run was ended early; None where nothing is."""
     if window is None:
         return "the run ended before anything was measured"
@@ -71,7 +79,7 @@ def _early_end(run: Run, window: Window | None, measured: Sequence[RequestRecord
         return "the run was cut off, and in a closed loop nobody can tell whether its slowest requests are missing"
     if not measured:
         return "no request was due in the measure window"
-    cut_off = sum(record.error == CUT_OFF for record in measured)
+    cut_off = int(measured.has_error(CUT_OFF).sum())
     return f"the run was ended before {cut_off:,} requests of the measure window were answered" if cut_off else None
 
 
@@ -87,8 +95,8 @@ def _strict(limits: GeneratorLimits) -> GeneratorLimits:
 
 def _many_errors(run: Run) -> list[str]:
     window = measure_window(run)
-    measured = measured_requests(run.requests, window) if window else []
-    failed = sum(record.outcome != "ok" for record in measured)
+    measured = measured_requests(run.requests, window) if window else run.requests[:0]
+    failed = len(measured) - int(measured.is_ok.sum())
     if failed <= _MOST_BASELINE_ERRORS * len(measured):
         return []
     share = failed / len(measured)

@@ -22,6 +22,15 @@ class RankInfo(msgspec.Struct, frozen=True, kw_only=True):
     variant: str | None = None
 
 
+class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A load-generating process that joined the run. clock_error_ms: how well it knows the driver's clock."""
+
+    worker: int
+    host: str
+    pid: int
+    clock_error_ms: float
+
+
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     start_ns: int
@@ -74,6 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     flags: dict[str, object] = {}
     idle_policy: Literal["sleep", "poll", "unknown"] = "unknown"
     ranks: list[RankInfo] = []
+    workers: list[WorkerInfo] = []
     phases: list[Phase] = []
     clock: Clock
     profile: ProfileInfo = ProfileInfo()
@@ -140,7 +150,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     window, over its length. outcomes: of the requests due in the window. error_rate: share of them that are not ok.
     response_ms: due -> done, not-ok counts as infinite. service_ms: sent -> done. ttft_ms: due -> first token.
     itl_ms: between tokens. tpot_ms: (done - first token) / (tokens - 1). cpu: by process name, e.g. scheduler_TP0.
-    handoff: the server's own counters per request and rank, where it exports them.
+    reuse: share of the requests that the workload asks to repeat an earlier one. cache_hit_share: share of the requests
+    of which the server found more than half of the prompt in its cache; cached_token_share: of all prompt tokens; None
+    where it does not say. handoff: the server's own counters per request and rank, where it exports them.
     identity: item -> output_sha256 of the serial identity phase.
     """
 
@@ -168,6 +180,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     tpot_ms: Quantiles
     tokens_per_s: float | None
     cached_token_share: float | None
+    cache_hit_share: float | None = None
+    reuse: float = 0.0
     modalities: dict[str, int]
     cpu: dict[str, ProcessCpu]
     generator: GeneratorHealth

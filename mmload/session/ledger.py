@@ -10,6 +10,7 @@ import subprocess
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -71,11 +72,10 @@ class Ledger:
         self.note(status=_status(failure), error=str(failure) if failure else None)
         run = Run(self._layout.path)
         summary = summarise(run)
-        reasons = [*faults, *judge_generator(summary, run.plan.limits)]
-        self.note(validity=reasons or "valid")
-        run = Run(self._layout.path)
-        write_document(self._layout.summary, summarise(run))
-        return run
+        validity: Literal["valid"] | list[str] = [*faults, *judge_generator(summary, run.plan.limits)] or "valid"
+        self.note(validity=validity)
+        write_document(self._layout.summary, msgspec.structs.replace(summary, validity=validity))
+        return run.sealed(self.manifest)
 
 
 def _status(failure: BaseException | None) -> Status:

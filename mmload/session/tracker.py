@@ -3,37 +3,66 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from mmload.model.live import LiveView
 from mmload.model.records import GeneratorSample, RequestRecord
 
 _RATE_WINDOW_NS = 5_000_000_000
-_KEPT = 10_000  # what the display sorts four times a second; the summary is made from every record
+_KEPT = 10_000  # what the display sorts ten times a second; the summary is made from every record
+_PIECE_BYTES = 1 << 20  # of the file at once: a driver that was paused has much to catch up on
+
+Line = TypeVar("Line", bound=msgspec.Struct)
+
+
+class Glimpse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The fields of a RequestRecord that the display is made of; to decode the others would cost twice as much."""
+
+    due_ns: int
+    sent_ns: int | None
+    connect_ns: int
+    done_ns: int | None
+    status: int | None
+    outcome: str
+
+
+_glimpses = msgspec.json.Decoder(Glimpse)
+_records = msgspec.json.Decoder(RequestRecord)
 
 
 class Tail:
-    """The records that were appended to a .jsonl file since the last look."""
+    """What was appended to a .jsonl file since the last look."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
-        self._decoder = msgspec.json.Decoder(RequestRecord)
 
-    def read(self) -> list[RequestRecord]:
+    def read(self, decoder: msgspec.json.Decoder[Line]) -> Iterator[list[Line]]:
+        """The new lines, a piece of the file at a time; a line without its end is left for later."""
         try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
+            file = self._path.open("rb")
         except FileNotFoundError:
-            return []
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return [self._decoder.decode(line) for line in whole.splitlines()]
+            return
+        with file:
+            end = os.fstat(file.fileno()).st_size
+            while self._offset < end:
+                file.seek(self._offset)
+                data = file.read(_PIECE_BYTES)
+                while b"\n" not in data and (more := file.read(_PIECE_BYTES)):
+                    data += more
+                whole = data[: data.rfind(b"\n") + 1]
+                if not whole:
+                    return
+                self._offset += len(whole)
+                yield decoder.decode_lines(whole)
 
 
 class Tracker:
@@ -60,20 +89,29 @@ class Tracker:
             self._ok_recent.clear()
 
     def take_in(self) -> list[RequestRecord]:
-        """Read what is new; returns it."""
-        records = self._tail.read()
-        for record in records:
-            self.outcomes[record.outcome] += 1
-            if record.done_ns is not None and record.status is not None:
-                self.last_done_ns = max(self.last_done_ns, record.done_ns)
-            if record.outcome == "ok" and record.done_ns is not None:
-                self._ok_recent.append(record.done_ns)
-                self._response_ms.append((record.done_ns - record.due_ns) / 1e6)
+        """Read what is new. Returns the records in the stage 'identity' only: those of a load are too many."""
+        if self._stage[0] != "identity":
+            for glimpses in self._tail.read(_glimpses):
+                self._count(glimpses)
+            return []
+        records = [record for piece in self._tail.read(_records) for record in piece]
+        self._count(records)
+        return records
+
+    def _count(self, seen: Sequence[Glimpse] | Sequence[RequestRecord]) -> None:
+        self.outcomes.update(one.outcome for one in seen)
+        for one in seen:
+            done_ns = one.done_ns
+            if done_ns is not None and one.status is not None and done_ns > self.last_done_ns:
+                self.last_done_ns = done_ns
+            if one.outcome == "ok" and done_ns is not None:
+                self._ok_recent.append(done_ns)
+                self._response_ms.append((done_ns - one.due_ns) / 1e6)
             else:
                 self._response_ms.append(math.inf)
-            if record.sent_ns is not None:
-                self._lags_ms.append((record.sent_ns - record.due_ns - record.connect_ns) / 1e6)
-        return records
+            if one.sent_ns is not None:
+                self._lags_ms.append((one.sent_ns - one.due_ns - one.connect_ns) / 1e6)
+        self._forget(time.monotonic_ns())
 
     def view(
         self,
@@ -111,9 +149,12 @@ class Tracker:
         _, due_then = self._recent[0]
         return (due - due_then) / (self._rate_span_ns(now_ns) / 1e9)
 
-    def _achieved(self, now_ns: int) -> float:
+    def _forget(self, now_ns: int) -> None:
         while self._ok_recent and now_ns - self._ok_recent[0] > _RATE_WINDOW_NS:
             self._ok_recent.popleft()
+
+    def _achieved(self, now_ns: int) -> float:
+        self._forget(now_ns)
         return len(self._ok_recent) / (self._rate_span_ns(now_ns) / 1e9)
 
     def _rate_span_ns(self, now_ns: int) -> int:
@@ -125,7 +166,7 @@ def _p50_p90_p99(values: deque[float]) -> tuple[float | None, float | None, floa
     """Nearest-rank percentiles; None where infinite or without values."""
     if not values:
         return None, None, None
-    ordered = sorted(values)
-    at = [ordered[max(0, math.ceil(p * len(ordered)) - 1)] for p in (0.50, 0.90, 0.99)]
+    ordered = np.sort(np.fromiter(values, float, len(values)))
+    at = [float(ordered[max(0, math.ceil(p * len(ordered)) - 1)]) for p in (0.50, 0.90, 0.99)]
     p50, p90, p99 = (None if math.isinf(value) else value for value in at)
     return p50, p90, p99

@@ -131,7 +131,6 @@ def _rates(summary: Summary, sheet: Sheet) -> Iterable[Text]:
         ("achieved", achieved, "req/s", bounds),
         ("errors", percent(summary.error_rate), "%", ""),
         ("output", figure(summary.tokens_per_s, most=1), "tokens/s", ""),
-        ("prompt cached", percent(summary.cached_token_share), "%", ""),
     ]
     columns = (Column("rates", right=False), Column(), Column("", right=False), Column("95 % interval", right=False))
     return grid(columns, [[styled("  ", row[0]), *map(styled, row[1:])] for row in rows], sheet)
@@ -163,11 +162,21 @@ def _facts(summary: Summary, sheet: Sheet) -> Iterator[Text]:
     if summary.modalities:
         kinds = [styled(f"{kind} {number:,}") for kind, number in summary.modalities.items()]
         yield from fact("modalities", kinds, sheet)
+    yield from fact("cache hits", _cache(summary), sheet)
     yield from fact("generator", _generator(summary), sheet)
     if summary.identity:
         different = len(set(summary.identity.values()))
         asked = count(len(summary.identity), "item")
         yield from fact("identity", [styled(f"{asked}, {count(different, 'different answer')}")], sheet)
+
+
+def _cache(summary: Summary) -> list[Text]:
+    """What the server found in its cache, beside what was to be found; nothing where neither is known."""
+    asked = styled(f"asked reuse {percent(summary.reuse)} %")
+    if summary.cache_hit_share is None:
+        return [styled("unknown: the server does not say"), asked] if summary.reuse else []
+    hits, tokens = percent(summary.cache_hit_share), percent(summary.cached_token_share)
+    return [styled(f"{hits} % of requests, {tokens} % of prompt tokens"), asked]
 
 
 def _generator(summary: Summary) -> list[Text]:

@@ -11,16 +11,22 @@ import msgspec
 
 from mmload.errors import FolderError
 from mmload.model.plan import Plan
-from mmload.model.records import GeneratorSample, HostSample, ProcessSample, RequestRecord, ServerScrape
+from mmload.model.records import GeneratorSample, HostSample, ProcessSample, ServerScrape
 from mmload.model.result import Manifest, Summary, Verdict
 from mmload.store.layout import RunLayout, is_run_id
 from mmload.store.lock import is_being_written
+from mmload.store.requests import RequestLine, RequestTable, table_of
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 
+class _Sample(msgspec.Struct, frozen=True, gc=False):
+    t_ns: int
+
+
 class Run:
-    """A stored run. Each property reads its file once, when first asked for. Raises FolderError on damage."""
+    """A stored run. A property reads its file when first asked for, and once unless it says otherwise; it raises
+    FolderError on damage."""
 
     def __init__(self, path: Path) -> None:
         self.layout = RunLayout(path.absolute())
@@ -51,35 +57,49 @@ class Run:
         return read_document(self.layout.verdict, Verdict) if self.layout.verdict.is_file() else None
 
     @cached_property
-    def requests(self) -> list[RequestRecord]:
-        return self._kept(self.layout.requests, RequestRecord)
+    def requests(self) -> RequestTable:
+        return table_of(self._kept(self.layout.requests, RequestLine))
 
-    @cached_property
-    def processes(self) -> list[ProcessSample]:
+    @property
+    def processes(self) -> Iterator[ProcessSample]:
+        """Read anew each time, one by one: a day has millions."""
         return self._kept(self.layout.processes, ProcessSample)
 
     @cached_property
     def host(self) -> list[HostSample]:
         return list(read_lines(self.layout.host, HostSample))
 
-    @cached_property
-    def server(self) -> list[ServerScrape]:
-        return list(read_lines(self.layout.server, ServerScrape))
+    @property
+    def server(self) -> Iterator[ServerScrape]:
+        """Read anew each time, one by one: each holds every metric of the server."""
+        return read_lines(self.layout.server, ServerScrape)
 
     @cached_property
     def generator(self) -> list[GeneratorSample]:
         return list(read_lines(self.layout.generator, GeneratorSample))
 
     @cached_property
+    def last_sample_ns(self) -> int:
+        """When the last sample of a process, of the server's metrics or of a worker was taken; 0 without any."""
+        files = (self.layout.processes, self.layout.server, self.layout.generator)
+        return max((sample.t_ns for path in files for sample in read_lines(path, _Sample)), default=0)
+
+    @cached_property
     def stacks(self) -> dict[str, dict[str, int]]:
         """process name -> folded stack -> samples, for every file in stacks/."""
         return {path.stem: read_folded(path) for path in sorted(self.layout.stacks.glob("*.folded"))}
 
-    def _kept(self, path: Path, kind: type[Record]) -> list[Record]:
+    def sealed(self, manifest: Manifest) -> Run:
+        """The same run under the manifest that was written last; its requests are not read again."""
+        run = Run(self.layout.path)
+        run.manifest, run.requests = manifest, self.requests
+        return run
+
+    def _kept(self, path: Path, kind: type[Record]) -> Iterator[Record]:
         """The records of a file that every run that came to its end has."""
         if self.manifest.status == "complete" and not path.is_file():
             raise FolderError(f"{path} is missing: the run folder is damaged")
-        return list(read_lines(path, kind))
+        return read_lines(path, kind)
 
 
 def find_run(name: str, out: Path) -> Run:

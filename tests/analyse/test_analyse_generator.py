@@ -6,6 +6,7 @@ from mmload.analyse.load_generator import generator_faults, generator_health
 from mmload.model.plan import GeneratorLimits
 from mmload.model.records import GeneratorSample
 from mmload.model.result import GeneratorHealth
+from mmload.store.requests import table_of
 
 WINDOW = Window(START_NS, START_NS + 10 * S, complete=True)
 LIMITS = GeneratorLimits(lag_p99_ms=10, stall_ms=250, undelivered=0.001)
@@ -77,16 +78,16 @@ def test_what_the_end_of_the_run_dropped_is_not_undelivered(tmp_path):
 
 def test_a_worker_that_was_stopped_is_found_by_its_silence():
     stopped = [s / 4 for s in range(41) if not 12 < s < 20]
-    found = generator_health([], 0, samples(stopped, worker=1) + samples([s / 4 for s in range(41)]), WINDOW)
+    found = generator_health(table_of([]), 0, samples(stopped, worker=1) + samples([s / 4 for s in range(41)]), WINDOW)
     assert found.longest_stall_ms == pytest.approx(1750)
 
 
 def test_the_cost_of_all_workers_is_added_up():
     every = [s / 4 for s in range(41)]
-    found = generator_health([], 0, samples(every, worker=0) + samples(every, worker=1), WINDOW)
+    found = generator_health(table_of([]), 0, samples(every, worker=0) + samples(every, worker=1), WINDOW)
     assert (found.cpu_pct, found.cpu_s_per_1000_requests) == (pytest.approx(40), pytest.approx(5))
 
 
 def test_without_samples_nothing_is_claimed():
-    found = generator_health([], 0, [], WINDOW)
+    found = generator_health(table_of([]), 0, [], WINDOW)
     assert (found.longest_stall_ms, found.cpu_pct, found.lag_p99_ms, found.cpu_s_per_1000_requests) == (None,) * 4

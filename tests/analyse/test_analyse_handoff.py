@@ -53,9 +53,21 @@ def test_a_server_without_counters_has_no_figures(tmp_path):
 
 def test_a_failed_scrape_is_passed_over(tmp_path):
     run = make_run(tmp_path, build_ms={"tokenizer": 2.0})
-    failed = ServerScrape(t_ns=run.server[20].t_ns + 1, error="timed out")
+    failed = ServerScrape(t_ns=list(run.server)[20].t_ns + 1, error="timed out")
     window = measure_window(run)
     assert per_request(handoff_counters([*run.server, failed], window)) == per_request(counters_of(run))
+
+
+def test_the_order_in_which_a_server_prints_its_counters_does_not_matter(tmp_path):
+    run = make_run(tmp_path, build_ms={"tokenizer": 2.0, "scheduler_TP0": 1.0})
+    turned = [
+        msgspec.structs.replace(scrape, metrics=dict(reversed(scrape.metrics.items()))) if n % 3 == 1 else scrape
+        for n, scrape in enumerate(run.server)
+    ]
+    found, expected = handoff_counters(turned, measure_window(run)), counters_of(run)
+    for process in expected.processes:
+        assert found.cpu_s(BUILD_STAGES, process).tolist() == expected.cpu_s(BUILD_STAGES, process).tolist()
+        assert found.requests(process).tolist() == expected.requests(process).tolist()
 
 
 def test_counters_of_another_version_are_not_guessed_at(tmp_path):

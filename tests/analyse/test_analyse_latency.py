@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmload.analyse.latency import (
+    itl_by_time_ms,
     itl_ms,
     nearest_rank,
     percentile,
@@ -17,6 +18,7 @@ from mmload.analyse.latency import (
     tpot_ms,
     ttft_ms,
 )
+from mmload.store.requests import table_of
 
 MS = 1_000_000
 ONE = next(r for r in requests_of(Truth()) if r.phase == "measure")
@@ -59,28 +61,31 @@ def test_without_values_there_is_no_percentile():
 
 
 def test_response_counts_from_due_and_service_from_sent():
-    late = answered(due=0, sent=30, done=50)
-    assert (response_ms([late])[0], service_ms([late])[0]) == (50.0, 20.0)
+    late = table_of([answered(due=0, sent=30, done=50)])
+    assert (response_ms(late)[0], service_ms(late)[0]) == (50.0, 20.0)
 
 
 @pytest.mark.parametrize("latency", [response_ms, service_ms, ttft_ms])
 def test_a_request_that_is_not_ok_took_infinitely_long(latency):
-    assert latency([answered(), answered(outcome="timeout")])[1] == math.inf
+    assert latency(table_of([answered(), answered(outcome="timeout", id="z")]))[1] == math.inf
 
 
 def test_infinite_percentiles_are_null():
-    found = quantiles(response_ms([answered()] * 98 + [answered(outcome="timeout")] * 2))
+    found = quantiles(response_ms(table_of([answered()] * 98 + [answered(outcome="timeout")] * 2)))
     assert (found.p95, found.p99, found.mean, found.max) == (50.0, None, None, None)
 
 
 def test_without_streaming_there_is_no_ttft():
-    assert len(ttft_ms([answered(tokens=()), answered(tokens=(), outcome="timeout")])) == 0
+    assert len(ttft_ms(table_of([answered(tokens=()), answered(tokens=(), outcome="timeout")]))) == 0
 
 
 def test_gaps_between_tokens_stay_within_a_request_and_go_by_time():
     early, later = answered(tokens=(10, 20, 70)), answered(tokens=(15, 30))
-    assert itl_ms([early, later]).tolist() == [10.0, 15.0, 50.0]
+    silent, failed = answered(tokens=()), answered(tokens=(11, 12), outcome="timeout")
+    table = table_of([early, silent, failed, later])
+    assert itl_ms(table).tolist() == [10.0, 50.0, 15.0]
+    assert itl_by_time_ms(table).tolist() == [10.0, 15.0, 50.0]
 
 
 def test_time_per_token_leaves_out_the_first():
-    assert tpot_ms([answered(tokens=(10, 20, 40), done=50), answered(tokens=(10,))]).tolist() == [20.0]
+    assert tpot_ms(table_of([answered(tokens=(10, 20, 40), done=50), answered(tokens=(10,))])).tolist() == [20.0]

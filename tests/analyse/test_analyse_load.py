@@ -5,6 +5,7 @@ from factory import START_NS, S, Truth, make_run, requests_of
 from mmload.analyse import load
 from mmload.analyse.load import Window
 from mmload.store.append import write_document
+from mmload.store.requests import table_of
 
 WINDOW = Window(0, 10 * S, complete=True)
 ONE = next(r for r in requests_of(Truth()) if r.phase == "measure")
@@ -15,17 +16,20 @@ def request(due_s, done_s, **changes):
 
 
 def test_the_achieved_rate_counts_answers_complete_in_the_window():
-    records = [
-        request(-1, 1, phase="warmup"),  # was under way when the window began
-        request(1, 2),
-        request(9, 11),  # a backlog answered later
-        request(3, 4, outcome="http_error"),
-    ]
+    records = table_of(
+        [
+            request(-1, 1, phase="warmup"),  # was under way when the window began
+            request(1, 2),
+            request(9, 11),  # a backlog answered later
+            request(3, 4, outcome="http_error"),
+        ]
+    )
     assert load.achieved_rps(records, WINDOW) == pytest.approx(0.2)
 
 
 def test_outcomes_are_of_the_requests_due_in_the_window():
-    records = [request(-1, 1, phase="warmup"), request(1, 2), request(9, 11), request(3, 4, outcome="http_error")]
+    warm, failed = request(-1, 1, phase="warmup"), request(3, 4, outcome="http_error")
+    records = table_of([warm, request(1, 2), request(9, 11), failed])
     assert load.outcomes(load.measured_requests(records, WINDOW)) == {"ok": 2, "http_error": 1}
 
 
@@ -38,6 +42,16 @@ def test_the_window_of_a_partial_run_ends_at_the_last_evidence(tmp_path):
     run = make_run(tmp_path, duration_s=40, warmup_s=2, ends_after_s=12, status="partial")
     window = load.measure_window(run)
     assert window == Window(START_NS + 2 * S, START_NS + 12 * S, complete=False)
+
+
+def test_a_request_that_was_sent_is_evidence_though_it_was_never_answered(tmp_path):
+    run = make_run(tmp_path, duration_s=40, warmup_s=2, ends_after_s=12, status="partial")
+    for path in (run.layout.processes, run.layout.generator, run.layout.server):
+        path.write_bytes(b"")
+    sent = msgspec.structs.replace(ONE, due_ns=START_NS + 13 * S, sent_ns=START_NS + 14 * S, done_ns=None)
+    with run.layout.requests.open("ab") as file:
+        file.write(msgspec.json.encode(sent) + b"\n")
+    assert load.measure_window(type(run)(run.layout.path)).end_ns == START_NS + 14 * S
 
 
 def test_a_run_cut_off_after_its_window_has_a_complete_one(tmp_path):
@@ -60,14 +74,20 @@ def test_scheduled_requests_without_a_record_are_missing(tmp_path):
 
 def test_nobody_knows_what_is_missing_in_a_closed_loop(tmp_path):
     run = make_run(tmp_path, concurrency=8, duration_s=5)
-    assert load.missing_requests([], load.measure_window(run), run.plan) == 0
+    assert load.missing_requests(table_of([]), load.measure_window(run), run.plan) == 0
 
 
 def test_tokens_and_cache_are_unknown_where_the_server_does_not_say():
-    silent = request(1, 2, token_ns=[], completion_tokens=None, cached_tokens=None)
-    assert (load.tokens_per_s([silent], WINDOW), load.cached_token_share([silent])) == (None, None)
-    said = request(1, 2, token_ns=[], completion_tokens=30, cached_tokens=25, prompt_tokens=100)
-    assert (load.tokens_per_s([said], WINDOW), load.cached_token_share([said])) == (3.0, 0.25)
+    silent = table_of([request(1, 2, token_ns=[], completion_tokens=None, cached_tokens=None)])
+    found = (load.tokens_per_s(silent, WINDOW), load.cached_token_share(silent), load.cache_hit_share(silent))
+    assert found == (None, None, None)
+    said = table_of([request(1, 2, token_ns=[], completion_tokens=30, cached_tokens=25, prompt_tokens=100)])
+    assert (load.tokens_per_s(said, WINDOW), load.cached_token_share(said)) == (3.0, 0.25)
+
+
+def test_a_cache_hit_is_a_request_of_which_more_than_half_was_cached():
+    cached = [request(1, 2, cached_tokens=tokens, prompt_tokens=100) for tokens in (1, 50, 51, 99)]
+    assert load.cache_hit_share(table_of(cached)) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -82,4 +102,4 @@ def test_tokens_and_cache_are_unknown_where_the_server_does_not_say():
 )
 def test_tokens_count_when_they_arrive_whenever_their_request_was_due(due_s, token_s, tokens, within):
     streamed = request(due_s, 11, token_ns=[round(s * S) for s in token_s], completion_tokens=tokens)
-    assert load.tokens_per_s([streamed], WINDOW) == within / 10
+    assert load.tokens_per_s(table_of([streamed]), WINDOW) == within / 10

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from mmload.analyse.summary import judge_generator, summarise
 from mmload.errors import FolderError
+from mmload.model.records import RequestRecord
 from mmload.store.append import write_document
-from mmload.store.read import Run
+from mmload.store.read import Run, read_lines
 
 BUILD_MS = {"scheduler_TP0": 2.0, "scheduler_TP1": 2.0}
 
@@ -79,6 +80,15 @@ def test_a_short_window_has_figures_without_intervals(tmp_path):
     assert summary.cpu["tokenizer"].total_pct == pytest.approx(20, abs=1)
 
 
+def test_the_summary_says_what_reuse_was_asked_for_and_what_the_cache_held(tmp_path):
+    run = make_run(tmp_path, duration_s=5)
+    workload = {"reuse": 0.5, "of a later version": 1}
+    write_document(run.layout.plan, msgspec.structs.replace(run.plan, workload=workload))
+    asked = again(run)
+    assert (asked.reuse, asked.cache_hit_share, asked.cached_token_share) == (0.5, 0.0, 0.0)
+    assert summarise(make_run(tmp_path, number=1, duration_s=5)).reuse == 0.0
+
+
 def test_a_closed_loop_offers_no_rate(tmp_path):
     assert summarise(make_run(tmp_path, concurrency=8, duration_s=5)).offered_rate_rps is None
 
@@ -135,7 +145,7 @@ def test_answers_owed_from_warm_up_are_named_when_they_raise_the_achieved_rate(t
     start_ns = run.manifest.phases[1].start_ns
     late = [
         msgspec.structs.replace(r, done_ns=start_ns + n) if r.phase == "warmup" else r
-        for n, r in enumerate(run.requests)
+        for n, r in enumerate(read_lines(run.layout.requests, RequestRecord))
     ]
     run.layout.requests.write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in late))
     (warning,) = again(run).warnings

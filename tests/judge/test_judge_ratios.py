@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmload.analyse.cpu import Interval
-from mmload.judge.ratios import ratio_of_intervals, ratio_of_percentiles, ratio_of_rates
+from mmload.analyse.latency import nearest_rank
+from mmload.judge.ratios import (
+    RESAMPLES,
+    _resampled_percentiles,
+    ratio_of_intervals,
+    ratio_of_percentiles,
+    ratio_of_rates,
+)
 
 SEED = 20261120
 
@@ -114,3 +123,16 @@ def test_relative_errors_add_in_quadrature():
 def test_a_figure_that_may_be_nothing_bounds_no_ratio_above():
     found = ratio_of_intervals(Interval(30, 29, 31), Interval(1, 0, 3))
     assert found.high == np.inf
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=6), min_size=2, max_size=5),
+    st.sampled_from([0.5, 0.9, 0.99]),
+)
+def test_a_resampled_percentile_is_that_of_its_blocks_put_together(blocks, p):
+    values = [np.array(block, float) for block in blocks]
+    found = _resampled_percentiles(values, p, np.random.default_rng(SEED))
+    draws = np.random.default_rng(SEED).multinomial(len(blocks), np.full(len(blocks), 1 / len(blocks)), RESAMPLES)
+    for n in range(0, RESAMPLES, 50):
+        drawn = np.sort(np.concatenate([np.tile(value, times) for value, times in zip(values, draws[n], strict=True)]))
+        assert found[n] == drawn[nearest_rank(p, len(drawn)) - 1]

@@ -100,6 +100,7 @@ def summary(**changes: Any) -> Summary:
         tpot_ms=quantiles(0.035, n=1993),
         tokens_per_s=1594.4,
         cached_token_share=0.0123,
+        cache_hit_share=0.0077,
         modalities={"image": 2000},
         cpu={
             "tokenizer": ProcessCpu(

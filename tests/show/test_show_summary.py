@@ -93,6 +93,25 @@ def test_a_zero_outcome_is_not_shown():
     assert "dropped" not in "\n".join(lines())
 
 
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, ["cache hits  0.770 % of requests, 1.23 % of prompt tokens   asked reuse 0 %"]),
+        (
+            {"reuse": 0.5, "cache_hit_share": 0.492, "cached_token_share": 0.488},
+            ["cache hits  49.2 % of requests, 48.8 % of prompt tokens   asked reuse 50.0 %"],
+        ),
+        (
+            {"reuse": 0.5, "cache_hit_share": None, "cached_token_share": None},
+            ["cache hits  unknown: the server does not say   asked reuse 50.0 %"],
+        ),
+        ({"cache_hit_share": None, "cached_token_share": None}, []),
+    ],
+)
+def test_what_the_cache_held_stands_beside_what_was_asked_of_it(changes, shown):
+    assert [line for line in lines(summary(**changes)) if line.startswith("cache")] == shown
+
+
 def test_a_warning_of_manifest_and_summary_is_shown_once():
     shared = manifest().warnings[0]
     text = "\n".join(lines(summary(warnings=[shared, "another"])))
