@@ -31,7 +31,7 @@ def sweep(parent: Path) -> None:
     """Remove the scratch folders whose owner is gone; another user's are left alone."""
     for folder in parent.glob("mmload-*"):
         match = _NAME.match(folder.name)
-        if match is None or folder.stat().st_uid != os.getuid():
+        if match is None or not folder.is_dir() or folder.stat().st_uid != os.getuid():
             continue
         owner = read_stat(int(match[1]))
         if owner is None or owner.start_ticks != int(match[2]):

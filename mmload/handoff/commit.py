@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmload.handoff.strategy import BuildFailed, Request, Strategy
+from mmload.handoff.strategy import BuildFailed, Request, Strategy, build_or_failure
 
 
 class Commit(Strategy):
@@ -19,13 +19,8 @@ class Commit(Strategy):
     def materialise(self, request: Request) -> Any:
         if self.host.size == 1:
             return self.host.build(request.mm_inputs)
-        outcome = self.host.broadcast_object(self._build(request) if self.host.is_entry else None)
+        built = build_or_failure(self.host, request.mm_inputs) if self.host.is_entry else None
+        outcome = self.host.broadcast_object(built)
         if isinstance(outcome, BuildFailed):
             raise outcome
         return outcome
-
-    def _build(self, request: Request) -> Any:
-        try:
-            return self.host.build(request.mm_inputs)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other ranks must hear of it
-            return BuildFailed(str(error))

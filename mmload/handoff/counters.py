@@ -4,12 +4,20 @@ Each process writes its own row in place and whoever serves /metrics reads them 
 count survives until the last reader, whatever became of its process. An aligned float64 is stored in one piece, so a
 reader never sees half of one.
 
-    COLUMNS     requests, receive_batches                  with media; non-empty lists of received messages
+    COLUMNS     requests, receive_batches                  with media; receive batches with such requests
                 objects_built, broadcasts                  inputs objects made; a variant's own broadcasts, each rank's
+                background_broadcasts                      those of them that a background thread took part in
                 broadcast_bytes, received_bytes            pickled bytes sent to all (counted once); bytes unpickled
-                <stage>_cpu_seconds, <stage>_wall_seconds  for each of STAGES
+                cache_hits, fallbacks                      requests whose inputs were ready for them; requests that a
+                                                           rank had to build for itself instead
+                cache_evictions                            requests dropped from a full cache
+                feature_hits, feature_evictions            features that went as their hash; dropped from a full memory
+                shm_bytes, shm_segments, shm_unlinked      written to shared memory; segments made; segments removed
+                handler_wall_seconds                       a rank's main thread in on_receive and materialise
+                <stage>_cpu_seconds, <stage>_wall_seconds  for each of STAGES, over all threads
 
-A stage's time excludes the stages timed inside it: `hash` within `build` is booked as hash alone.
+A stage's time excludes the stages timed inside it: `hash` within `build` is booked as hash alone. A thread that waits
+for another's broadcast books that as `broadcast` too.
 """
 
 from __future__ import annotations
@@ -17,7 +25,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,8 +40,18 @@ COLUMNS = (
     "receive_batches",
     "objects_built",
     "broadcasts",
+    "background_broadcasts",
     "broadcast_bytes",
     "received_bytes",
+    "cache_hits",
+    "cache_evictions",
+    "fallbacks",
+    "feature_hits",
+    "feature_evictions",
+    "shm_bytes",
+    "shm_segments",
+    "shm_unlinked",
+    "handler_wall_seconds",
     *(f"{stage}_{clock}_seconds" for stage in STAGES for clock in ("cpu", "wall")),
 )
 _INDEX = {name: column for column, name in enumerate(COLUMNS)}
@@ -54,6 +73,15 @@ class Counters:
 
     def __getitem__(self, column: str) -> float:
         return float(self._row[_INDEX[column]])
+
+    @contextmanager
+    def on_the_clock(self, column: str) -> Iterator[None]:
+        """A context that adds its wall seconds to `column`, stages and all."""
+        start_ns = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            self.add(column, (time.perf_counter_ns() - start_ns) / 1e9)
 
     def timed(self, stage: str) -> Timer:
         """A context that books its thread's CPU seconds and its wall seconds under `stage` (one of STAGES)."""

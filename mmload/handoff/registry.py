@@ -6,12 +6,31 @@ import difflib
 import importlib
 
 from mmload.errors import UsageError
+from mmload.handoff.async_broadcast import AsyncBatch, AsyncBroadcast
+from mmload.handoff.batch_broadcast import BatchBroadcast, DynamicBatch
+from mmload.handoff.combined import Combined
 from mmload.handoff.commit import Commit
+from mmload.handoff.delayed import Delayed
+from mmload.handoff.delta import Delta
 from mmload.handoff.optimized import Optimized
 from mmload.handoff.original import Original, Rollback
+from mmload.handoff.shm import Shm
 from mmload.handoff.strategy import Strategy
 
-_VARIANTS: tuple[type[Strategy], ...] = (Original, Commit, Optimized, Rollback)
+_VARIANTS: tuple[type[Strategy], ...] = (
+    Original,
+    Commit,
+    Optimized,
+    Rollback,
+    BatchBroadcast,
+    Delayed,
+    AsyncBroadcast,
+    Combined,
+    DynamicBatch,
+    AsyncBatch,
+    Delta,
+    Shm,
+)
 
 STRATEGIES = {strategy.name: strategy for strategy in _VARIANTS} | {"stock": Original}
 

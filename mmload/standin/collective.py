@@ -17,6 +17,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 
 from mmload.errors import ServerDied
 
@@ -52,6 +53,7 @@ class Collective:
         spin: bool = False,
     ) -> None:
         self.rank = rank
+        self.is_root = parent is None
         self._parent = parent
         self._children = dict(sorted(children.items()))
         for sock in filter(None, (parent, *children.values())):
@@ -87,7 +89,14 @@ class Collective:
         self._send(self._parent, _GATHER + _SIZE.pack(len(body)) + body)
         return None
 
+    def shut_down(self) -> None:
+        """End it from any thread: whoever waits in it, here or on a rank next to this one, gets PeerLost."""
+        for sock in filter(None, (self._parent, *self._children.values())):
+            with suppress(OSError):  # the other end is gone, or it is closed
+                sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
+        """Nobody waits in it any more."""
         for sock in filter(None, (self._parent, *self._children.values())):
             sock.close()
 

@@ -7,7 +7,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -133,9 +133,7 @@ class Frontend:
         if http.content_type != "application/json":
             raise Refused("Unsupported Media Type: Only 'application/json' is allowed", kind="Bad Request")
         body = await http.read()
-        loop = asyncio.get_running_loop()
-        ask, prepared = await loop.run_in_executor(self._pool, self._prepare, endpoint, body)
-        answer = self._manager.submit(prepared, received_s)
+        ask, answer = await self._enter(endpoint, body, received_s)
         writer = endpoint.Writer(answer, ask)
         try:
             if ask.stream:
@@ -144,6 +142,21 @@ class Frontend:
             return web.Response(body=writer.whole(), content_type="application/json")
         finally:
             self._manager.release(answer)
+
+    async def _enter(self, endpoint: ModuleType, body: bytes, received_s: float) -> tuple[Ask, Answer]:
+        """Prepare the request and send it to the ranks. One that does not get there, because its client left or nobody
+        takes it, leaves nothing behind; a thread that still works on it sees to that when it is done."""
+        preparing = self._pool.submit(self._prepare, endpoint, body)
+        try:
+            ask, prepared = await asyncio.wrap_future(preparing)
+            return ask, self._manager.submit(prepared, received_s)
+        except BaseException:
+            preparing.add_done_callback(self._withdraw)
+            raise
+
+    def _withdraw(self, prepared: Future[tuple[Ask, Prepared]]) -> None:
+        if not prepared.cancelled() and prepared.exception() is None:
+            self._processor.withdraw(prepared.result()[1])
 
     def _prepare(self, endpoint: ModuleType, body: bytes) -> tuple[Ask, Prepared]:
         """In a thread of the pool: Pillow, numpy and hashlib let go of the interpreter while they work."""
@@ -177,8 +190,8 @@ async def _errors_as_json(
         return _json(refused.fields(), refused.status)
     except web.HTTPException as error:
         return _json({"detail": error.reason}, error.status)
-    except ConnectionError:  # the client left; the handler has seen to the abort
-        raise
+    except ConnectionError:  # the client left, and the handler has seen to the abort: nobody reads this
+        return web.Response(status=499)  # nginx's; raised, aiohttp would print a traceback for each
     except Exception:  # noqa: BLE001 - one request's bug must not be another's, nor a page of HTML
         traceback.print_exc()
         return _json(Refused("Internal server error", 500, "InternalServerError").fields(), 500)

@@ -8,14 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from mmload.standin.collective import parent_of
 from mmload.standin.config import DeviceModel
-from mmload.standin.rank_process import RankSpec
+from mmload.standin.rank_process import RankSpec, TreeFds
 
 
 class Ranks:
@@ -37,7 +37,7 @@ class Ranks:
     def start(self) -> None:
         """Start all, from the main thread: the kernel ends a rank when the thread that started it ends."""
         size = len(self._variants)
-        edges = {rank: socket.socketpair() for rank in range(1, size)}  # rank -> (its parent's end, its own end)
+        trees = [{rank: socket.socketpair() for rank in range(1, size)} for _ in range(2)]
         for rank in range(size):
             spec = RankSpec(
                 rank=rank,
@@ -47,13 +47,13 @@ class Ranks:
                 replies_address=self.replies_address,
                 counters_path=str(self.counters_path),
                 parent_pid=os.getpid(),
-                parent_fd=edges[rank][1].fileno() if rank else None,
-                child_fds={child: ends[0].fileno() for child, ends in edges.items() if parent_of(child) == rank},
+                tree=_fds(trees[0], rank),
+                second_tree=_fds(trees[1], rank),
                 poll_on_idle=self._poll_on_idle,
                 device=self._device,
             )
             self._start_one(spec)
-        for ends in edges.values():
+        for ends in (*trees[0].values(), *trees[1].values()):
             for end in ends:
                 end.close()
 
@@ -85,7 +85,7 @@ class Ranks:
 
     def _start_one(self, spec: RankSpec) -> None:
         lifeline, held_by_rank = os.pipe()  # closed by the kernel when the rank ends, however it does
-        inherited = [held_by_rank, *spec.child_fds.values(), *([] if spec.parent_fd is None else [spec.parent_fd])]
+        inherited = [held_by_rank, *spec.tree.all(), *spec.second_tree.all()]
         command = [sys.executable, "-m", "mmload.standin.rank_process", msgspec.json.encode(spec).decode()]
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # no linear algebra there: spare its threads
         self._processes.append(subprocess.Popen(command, pass_fds=inherited, env=environment))
@@ -98,3 +98,9 @@ class Ranks:
         code = process.wait()
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         on_end(f"Scheduler rank {rank} (pid {process.pid}) ended: {how}.")
+
+
+def _fds(edges: Mapping[int, tuple[socket.socket, socket.socket]], rank: int) -> TreeFds:
+    """edges: rank -> (its parent's end, its own end)."""
+    own = edges[rank][1].fileno() if rank else None
+    return TreeFds(own, {child: ends[0].fileno() for child, ends in edges.items() if parent_of(child) == rank})

@@ -59,12 +59,16 @@ Message = GenerateRequest | AbortRequest | Greeting | FlushCache | Shutdown
 
 
 class Prepared(NamedTuple):
-    """A request that the processor is done with: what the front end keeps of it, and the pickle for the ranks."""
+    """A request that the processor is done with: what the front end keeps of it, and the pickle for the ranks.
+
+    handoff: what the variant's `at_tokenizer` made, to be withdrawn if the request does not leave after all.
+    """
 
     rid: str
     prompt_tokens: int
     max_new_tokens: int
     payload: bytes
+    handoff: Any = None
 
 
 class Announce(msgspec.Struct, frozen=True, tag=True):

@@ -7,7 +7,7 @@ import hashlib
 import os
 from typing import Any
 
-from mmload.handoff.strategy import BuildFailed, Strategy
+from mmload.handoff.strategy import BuildFailed, HandoffFailed, Strategy
 from mmload.standin.api import Ask, Medium, Refused
 from mmload.standin.audio import FRAMES_PER_TOKEN, audio_features
 from mmload.standin.config import StandinConfig
@@ -41,11 +41,18 @@ class Processor:
                 segments.append(Segment(max(1, len(part.split())), key))
         prompt_tokens = sum(segment.tokens for segment in segments)
         self._check_length(prompt_tokens, ask.max_new_tokens)
-        request = GenerateRequest(
-            rid, prompt.digest(), segments, prompt_tokens, ask.max_new_tokens, self._handoff(items) if items else None
-        )
-        payload = pickle_object(request, self._strategy.host.counters)
-        return Prepared(rid, prompt_tokens, ask.max_new_tokens, payload)
+        handoff = self._handoff(items) if items else None
+        request = GenerateRequest(rid, prompt.digest(), segments, prompt_tokens, ask.max_new_tokens, handoff)
+        try:
+            payload = pickle_object(request, self._strategy.host.counters)
+        except BaseException:
+            self._withdraw(handoff)
+            raise
+        return Prepared(rid, prompt_tokens, ask.max_new_tokens, payload, handoff)
+
+    def withdraw(self, prepared: Prepared) -> None:
+        """It does not leave: its client did, or nobody answers any more."""
+        self._withdraw(prepared.handoff)
 
     def _features(self, medium: Medium) -> tuple[dict[str, Any], int]:
         """The raw item of mm_inputs (inputs.py) and the number of prompt tokens that it takes."""
@@ -68,6 +75,12 @@ class Processor:
             return self._strategy.at_tokenizer({"mm_items": items})
         except BuildFailed as error:
             raise Refused(str(error)) from error
+        except HandoffFailed as error:
+            raise Refused(str(error), 503, "ServiceUnavailableError") from error
+
+    def _withdraw(self, handoff: Any) -> None:
+        if handoff is not None:
+            self._strategy.withdraw(handoff)
 
     def _check_length(self, prompt_tokens: int, max_new_tokens: int) -> None:
         limit = self._config.context_length

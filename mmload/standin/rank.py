@@ -7,13 +7,14 @@ What a function's CPU time is spent on, the innermost named function deciding (a
 
     poll_for_work                                                      idle-poll
     wait_for_work                                                      idle-poll, asleep
+    wait_for_job (a strategy's background threads)                     idle-poll, asleep
     wait_for_device                                                    device-wait, asleep
     recv_requests, read_inbox                                          receive
     broadcast_pyobj, broadcast_object, send_object, receive_object,
-    broadcast, broadcast_size                                          broadcast
+    broadcast, broadcast_size, wait_for_broadcast, map_segment         broadcast
     from_dict, set_pad_value, materialise                              materialise
     hash_feature                                                       hash
-    pickle_object, unpickle_object                                     pickle
+    pickle_object, unpickle_object, pickle_apart, unpickle_joined      pickle
     process_input_requests, handle_generate_request,
     get_next_batch_to_run, event_loop                                  schedule
     run_batch, sample_features, gather_digests                         forward
@@ -138,7 +139,8 @@ class Scheduler:
         if with_media:
             self.counters.add("receive_batches")
             self.counters.add("requests", len(with_media))
-            self.strategy.on_receive(with_media)
+            with self.counters.on_the_clock("handler_wall_seconds"):
+                self.strategy.on_receive(with_media)
         for message in messages:
             match message:
                 case GenerateRequest():
@@ -157,7 +159,8 @@ class Scheduler:
         inputs = error = None
         if request.mm_inputs is not None:
             try:
-                inputs = self.strategy.materialise(request)
+                with self.counters.on_the_clock("handler_wall_seconds"):
+                    inputs = self.strategy.materialise(request)
             except ServerDied:
                 raise
             except Exception as failure:  # noqa: BLE001 - a bad request, or a bad strategy, fails this request alone

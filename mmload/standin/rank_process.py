@@ -22,8 +22,28 @@ from mmload.standin.rank import Scheduler
 from mmload.tether import die_with_parent
 
 
+class TreeFds(msgspec.Struct, frozen=True):
+    """A rank's inherited ends of one tree of sockets (collective.py). parent: None on rank 0. children: rank -> end."""
+
+    parent: int | None
+    children: dict[int, int]
+
+    def all(self) -> list[int]:
+        return [*self.children.values(), *([] if self.parent is None else [self.parent])]
+
+    def collective(self, rank: int, spin: bool) -> Collective:
+        """The rank's end of a Collective, made of them."""
+        return Collective(
+            rank,
+            None if self.parent is None else socket.socket(fileno=self.parent),
+            {child: socket.socket(fileno=fd) for child, fd in self.children.items()},
+            spin=spin,
+        )
+
+
 class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rank is told at its start. parent_fd, child_fds: its inherited ends of the tree of sockets."""
+    """What a rank is told at its start. tree: of the scheduler's own collectives. second_tree: for a background thread
+    of its strategy."""
 
     rank: int
     size: int
@@ -32,8 +52,8 @@ class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
     replies_address: str
     counters_path: str
     parent_pid: int
-    parent_fd: int | None
-    child_fds: dict[int, int]
+    tree: TreeFds
+    second_tree: TreeFds
     poll_on_idle: bool
     device: DeviceModel
 
@@ -50,15 +70,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the front end ends its ranks
     keep_freed_memory()
     setproctitle.setproctitle("sglang::scheduler" + (f"_TP{spec.rank}" if spec.size > 1 else ""))
-    collective = Collective(
-        spec.rank,
-        None if spec.parent_fd is None else socket.socket(fileno=spec.parent_fd),
-        {rank: socket.socket(fileno=fd) for rank, fd in spec.child_fds.items()},
-        spin=spec.poll_on_idle,
-    )
+    collective = spec.tree.collective(spec.rank, spin=spec.poll_on_idle)
+    second = spec.second_tree.collective(spec.rank, spin=False)  # nothing idles in it
     counters = CounterTable(Path(spec.counters_path)).counters(process_name(spec.rank))
-    host = RankHost(spec.rank, spec.size, collective, counters)
+    host = RankHost(spec.rank, spec.size, collective, second, counters)
     strategy = strategy_class(spec.variant)(host)
+    host.strategy_is_made()
     with zmq.Context() as context, context.socket(zmq.PULL) as inbox, context.socket(zmq.PUSH) as outbox:
         outbox.set(zmq.LINGER, 1000)
         outbox.connect(spec.replies_address)
@@ -72,6 +89,7 @@ def main() -> None:
         finally:
             strategy.close()
             collective.close()
+            second.shut_down()
 
 
 if __name__ == "__main__":

@@ -54,6 +54,19 @@ def test_a_stage_that_raises_is_booked_too(clock):
     assert counters["build_cpu_seconds"] == 1
 
 
+def test_a_wall_clock_over_stages_takes_nothing_from_them(clock):
+    counters = Counters()
+    with counters.on_the_clock("handler_wall_seconds"):
+        clock.now_ns += 1_000_000_000
+        with counters.timed("hash"):
+            clock.now_ns += 5_000_000_000
+    with contextlib.suppress(KeyError), counters.on_the_clock("handler_wall_seconds"):
+        clock.now_ns += 1_000_000_000
+        raise KeyError
+    assert counters["handler_wall_seconds"] == 14
+    assert counters["hash_wall_seconds"] == 10
+
+
 def test_threads_time_and_count_on_their_own_and_lose_nothing():
     counters = Counters()
     barrier = threading.Barrier(4)

@@ -1,6 +1,15 @@
 """Strategies that do it wrongly, for a server started with `--rank-variant 1=faulty_strategies:NAME`."""
 
+import resource
+
+from mmload.handoff.async_broadcast import AsyncBatch, AsyncBroadcast
+from mmload.handoff.batch_broadcast import BatchBroadcast
+from mmload.handoff.combined import Combined
+from mmload.handoff.commit import Commit
+from mmload.handoff.delayed import Delayed
+from mmload.handoff.delta import Delta
 from mmload.handoff.original import Original
+from mmload.handoff.shm import Shm
 from mmload.standin.inputs import MultimodalInputs
 
 
@@ -53,3 +62,58 @@ class Malformed(Original):
             if item["grid"] == (1, 6, 6):
                 item["feature"] = item["feature"][:-1]
         return raw
+
+
+class SmallCache(BatchBroadcast):
+    """Two requests fill it."""
+
+    name = "small-cache"
+
+    def __init__(self, host):
+        super().__init__(host, entries=2)
+
+
+class Forgetful(Delta):
+    """This rank remembers no feature."""
+
+    name = "forgetful"
+
+    def __init__(self, host):
+        super().__init__(host, features=0)
+
+
+class SmallMemory(Shm):
+    """The kernel refuses files of more than 300 kB to the tokenizer, as it does where /dev/shm is full."""
+
+    name = "small-memory"
+
+    def __init__(self, host):
+        super().__init__(host)
+        if host.rank is None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+
+def cannot_build(strategy):
+    """The strategy in a process that can't build images of 84 x 84 pixels, which others can."""
+
+    class CannotBuild(strategy):
+        def __init__(self, host):
+            self.build = host.build
+            host.build = self.refuse
+            super().__init__(host)
+
+        def refuse(self, raw):
+            if any(item["grid"] == (1, 6, 6) for item in raw["mm_items"]):
+                raise MemoryError("this rank can't")
+            return self.build(raw)
+
+    return CannotBuild
+
+
+CannotBuild_commit = cannot_build(Commit)
+CannotBuild_delayed = cannot_build(Delayed)
+CannotBuild_batch_broadcast = cannot_build(BatchBroadcast)
+CannotBuild_async_broadcast = cannot_build(AsyncBroadcast)
+CannotBuild_async_batch = cannot_build(AsyncBatch)
+CannotBuild_combined = cannot_build(Combined)
+CannotBuild_delta = cannot_build(Delta)

@@ -7,9 +7,11 @@ import json
 import os
 import signal
 import subprocess
+import wave
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import av
 import numpy as np
 import psutil
 from PIL import Image
@@ -25,6 +27,30 @@ def picture(seed=0, width=112, height=84, form="JPEG"):
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, form)
     return f"data:image/{form.lower()};base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def data_uri(kind, data):
+    return f"data:{kind};base64," + base64.b64encode(data).decode()
+
+
+def film():
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=4)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(8):
+            noise = np.random.default_rng(index).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode())
+    return data_uri("video/mp4", file.getvalue())
+
+
+def sound():
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, 16_000, 0, "NONE", ""))
+        writer.writeframes(np.random.default_rng(0).integers(-9999, 9999, 8000, dtype=np.int16).tobytes())
+    return data_uri("audio/wav", file.getvalue())
 
 
 def chat(*images, text="What is this?", **options):
@@ -59,6 +85,12 @@ class Server:
         payload = body if body is None or isinstance(body, bytes) else json.dumps(body)
         connection.request(method, path, payload, {"Content-Type": "application/json"})
         return connection, connection.getresponse()
+
+    def send_and_leave(self, path, body):
+        """A client that is gone before anything can have come of its request."""
+        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE_S)
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        connection.close()
 
     def get(self, path):
         connection, response = self.open("GET", path)

@@ -1,34 +1,12 @@
-import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from standin_ranks import PATIENCE_S, group, on_all
 
-from mmload.standin.collective import Collective, OutOfStep, PeerLost, parent_of
-
-PATIENCE_S = 20
-
-
-def group(size, spin=False):
-    """Ranks that live in threads of the test."""
-    edges = {rank: socket.socketpair() for rank in range(1, size)}
-    return [
-        Collective(
-            rank,
-            edges[rank][1] if rank else None,
-            {child: ends[0] for child, ends in edges.items() if parent_of(child) == rank},
-            spin,
-        )
-        for rank in range(size)
-    ]
-
-
-def on_all(ranks, act):
-    """act(rank) on every rank at once; what each returned."""
-    with ThreadPoolExecutor(len(ranks)) as pool:
-        return [future.result(PATIENCE_S) for future in [pool.submit(act, rank) for rank in ranks]]
+from mmload.standin.collective import OutOfStep, PeerLost, parent_of
 
 
 @pytest.fixture
@@ -122,6 +100,23 @@ def test_a_rank_that_waits_for_one_that_ends_is_told_so(spin):
         entry.close()
         with pytest.raises(PeerLost, match="rank 1: rank 0 is gone"):
             waiting.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize("spin", [False, True])
+def test_a_collective_that_is_shut_down_wakes_its_own_thread_and_its_peers(spin):
+    entry, other, third = group(3, spin)
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(rank.broadcast_size, b"x") for rank in (other, third)]
+        other.shut_down()
+        with pytest.raises(PeerLost):
+            waiting[0].result(PATIENCE_S)
+        with pytest.raises(PeerLost, match="rank 1 is gone"):
+            entry.broadcast_size(b"x", 1)
+        entry.shut_down()
+        with pytest.raises(PeerLost):
+            waiting[1].result(PATIENCE_S)
+        entry.close()
+        entry.shut_down()  # of a closed one there is nothing left to end
 
 
 def test_the_entry_rank_names_the_rank_that_is_gone():

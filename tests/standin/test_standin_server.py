@@ -1,46 +1,14 @@
 """A stand-in as its clients see it: real processes."""
 
-import base64
 import concurrent.futures
-import functools
-import io
 import json
 import random
 import re
-import wave
 
-import av
-import numpy as np
 import pytest
-from standin_client import PATIENCE_S, Server, chat, counters, picture
-
-from mmload.handoff.registry import STRATEGIES
+from standin_client import PATIENCE_S, chat, counters, data_uri, film, picture, sound
 
 pytestmark = pytest.mark.live
-
-
-def data_uri(kind, data):
-    return f"data:{kind};base64," + base64.b64encode(data).decode()
-
-
-def film():
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("mpeg4", rate=4)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for index in range(8):
-            noise = np.random.default_rng(index).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
-        container.mux(stream.encode())
-    return data_uri("video/mp4", file.getvalue())
-
-
-def sound():
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setparams((1, 2, 16_000, 0, "NONE", ""))
-        writer.writeframes(np.random.default_rng(0).integers(-9999, 9999, 8000, dtype=np.int16).tobytes())
-    return data_uri("audio/wav", file.getvalue())
 
 
 def events(stream):
@@ -48,28 +16,6 @@ def events(stream):
 
 
 # The answers
-
-
-QUESTIONS = [(picture(1),), (picture(2),), (picture(1), picture(2)), (picture(2), picture(1)), ()]
-
-
-@pytest.fixture(scope="module")
-def hosted(fast_device):
-    """(variant, tp) -> the answers to QUESTIONS, and a function from a counter's name to its values."""
-    results = {}
-    for variant, tp in [*((variant, 2) for variant in sorted(STRATEGIES)), ("original", 1), ("commit", 1)]:
-        one = Server(variant, tp, "--config", str(fast_device))
-        answers = [one.answer(*images) for images in QUESTIONS]
-        metrics = one.metrics()
-        one.end()
-        results[variant, tp] = answers, functools.partial(counters, metrics)
-    return results
-
-
-def test_answers_are_the_same_for_every_variant_and_tp_and_differ_between_items(hosted):
-    answers = [tuple(each) for each, _ in hosted.values()]
-    assert len(set(answers)) == 1
-    assert len(set(answers[0])) == len(QUESTIONS)
 
 
 @pytest.mark.parametrize("fault", ["Dropped", "Swapped", "Stale"])
@@ -136,43 +82,6 @@ def test_tokens_are_counted_and_repeated_prompts_are_cached(server):
     assert server.get("/flush_cache") == (200, "Cache flushed.\n")
     usage = server.post("/v1/chat/completions", chat(image, text="a b c"))[1]["usage"]
     assert usage["prompt_tokens_details"] == {"cached_tokens": 0}
-
-
-# What each variant does
-
-
-@pytest.mark.parametrize("variant", ["original", "rollback", "stock"])
-def test_original_builds_on_every_rank(hosted, variant):
-    _, count = hosted[variant, 2]
-    assert count("requests") == {"tokenizer": 4, "scheduler_TP0": 4, "scheduler_TP1": 4}
-    assert count("objects_built") == {"tokenizer": 0, "scheduler_TP0": 4, "scheduler_TP1": 4}
-    assert count("broadcasts") == {"tokenizer": 0, "scheduler_TP0": 0, "scheduler_TP1": 0}
-
-
-def test_commit_builds_on_the_entry_rank_with_one_broadcast_more_a_request(hosted):
-    _, count = hosted["commit", 2]
-    assert count("objects_built") == {"tokenizer": 0, "scheduler_TP0": 4, "scheduler_TP1": 0}
-    assert count("broadcasts") == {"tokenizer": 0, "scheduler_TP0": 4, "scheduler_TP1": 4}
-
-
-def test_commit_sends_the_features_twice(hosted):
-    once = hosted["original", 2][1]("broadcast_bytes")["scheduler_TP0"]
-    twice = hosted["commit", 2][1]("broadcast_bytes")["scheduler_TP0"]
-    assert 1.9 * once < twice < 2.1 * once
-
-
-def test_commit_on_one_rank_broadcasts_nothing(hosted):
-    _, count = hosted["commit", 1]
-    assert count("objects_built") == {"tokenizer": 0, "scheduler_TP0": 4}
-    assert count("broadcasts")["scheduler_TP0"] == count("broadcast_bytes")["scheduler_TP0"] == 0
-
-
-def test_optimized_builds_in_the_tokenizer_alone(hosted):
-    _, count = hosted["optimized", 2]
-    assert count("objects_built") == {"tokenizer": 4, "scheduler_TP0": 0, "scheduler_TP1": 0}
-    assert count("broadcasts") == {"tokenizer": 0, "scheduler_TP0": 0, "scheduler_TP1": 0}
-    assert count("hash_cpu_seconds")["tokenizer"] > 0
-    assert count("hash_cpu_seconds")["scheduler_TP0"] == 0
 
 
 # What goes wrong, goes wrong for one request
