@@ -8,7 +8,7 @@
     |   |-- ServerDied      5
     |   `-- ServerHung      5
     |-- FolderError         7   run folder damaged, absent, not writable, or the disk full
-    `-- Interrupted   130|143   Ctrl-C or SIGTERM
+    `-- Interrupted   129|130|143   the terminal hung up, Ctrl-C or SIGTERM
 
 A failed gate (exit 1) and an inconclusive one (exit 3) are results, not errors. What ends a command is caught once, in
 `cli.main`, which prints the message, then the hint, and exits; threads hand theirs over, and the stand-in server is a
@@ -69,7 +69,7 @@ class FolderError(MmloadError):
 
 
 class Interrupted(MmloadError):
-    """Ended by SIGINT (130) or SIGTERM (143); what was measured is kept."""
+    """Ended by SIGHUP (129), SIGINT (130) or SIGTERM (143); what was measured is kept."""
 
     def __init__(self, signal_number: int, reason: str = "") -> None:
         super().__init__(reason or f"interrupted by signal {signal_number}")

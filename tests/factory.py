@@ -15,8 +15,17 @@ import msgspec
 import numpy as np
 
 from mmload.model.plan import ClosedLoop, GeneratorLimits, OpenLoop, Plan
-from mmload.model.records import GeneratorSample, HostSample, Outcome, ProcessSample, RequestRecord, ServerScrape
+from mmload.model.records import (
+    CUT_OFF,
+    GeneratorSample,
+    HostSample,
+    Outcome,
+    ProcessSample,
+    RequestRecord,
+    ServerScrape,
+)
 from mmload.model.result import Clock, Manifest, Phase, ProfileFile, ProfileInfo, RankInfo, Status
+from mmload.plan.arrivals import measured_due_ns
 from mmload.store.append import LineWriter, create_run_folder, write_document
 from mmload.store.layout import new_run_id
 from mmload.store.read import Run
@@ -109,10 +118,14 @@ def make_run(out: Path, variant: str = "optimized", **truth: object) -> Run:
 
 
 def requests_of(told: Truth) -> list[RequestRecord]:
-    """The records: identity, warm-up, measured; those that had not ended when the run did are left out."""
+    """The records: identity, warm-up, measured, due as the plan's schedule has it. Those that had not ended when the run
+    did are left out, as a kill does; where the server failed they were cut off or never sent."""
     rng = np.random.default_rng(told.seed)
     start_ns, end_ns = told.measure_ns
-    due_ns = start_ns + np.sort((rng.random(told.planned) * (end_ns - start_ns)).astype(np.int64))
+    scheduled_ns = measured_due_ns(_plan(told, "optimized"))
+    due_ns = start_ns + (
+        np.arange(told.planned) * (end_ns - start_ns) // told.planned if scheduled_ns is None else scheduled_ns
+    )
     response_ms = 60 * np.exp(0.2 * rng.standard_normal(told.planned)) if told.response_ms is None else told.response_ms
     measured = [
         _request(told, "measure", number, int(due), float(ms), told.outcomes.get(number, "ok"))
@@ -127,7 +140,21 @@ def requests_of(told: Truth) -> list[RequestRecord]:
         for n, answer in enumerate(told.answers)
     ]
     ended_ns = _ended_ns(told)
-    return [r for r in [*identity, *warmup, *measured] if (r.done_ns or r.due_ns) <= ended_ns]
+    records = [*identity, *warmup, *measured]
+    if told.status == "failed":
+        return [_ended_by_failure(told, r, ended_ns) for r in records]
+    return [r for r in records if (r.done_ns or r.due_ns) <= ended_ns]
+
+
+def _ended_by_failure(told: Truth, record: RequestRecord, ended_ns: int) -> RequestRecord:
+    if (record.done_ns or record.due_ns) <= ended_ns:
+        return record
+    unanswered = {"first_byte_ns": None, "first_token_ns": None, "status": None, "token_ns": [], "output_sha256": None}
+    if record.sent_ns is None or record.sent_ns > ended_ns:
+        lost = {"outcome": "dropped", "error": told.error, "sent_ns": None, "done_ns": None}
+    else:
+        lost = {"outcome": "connection_error", "error": CUT_OFF, "done_ns": ended_ns}
+    return msgspec.structs.replace(record, **unanswered, **lost)
 
 
 def _request(told: Truth, phase: str, number: int, due_ns: int, response_ms: float, outcome: Outcome) -> RequestRecord:

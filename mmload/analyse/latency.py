@@ -52,8 +52,9 @@ def itl_by_time_ms(measured: RequestTable) -> Values:
 
 
 def tpot_ms(measured: RequestTable) -> Values:
-    """(Done - first token) / (tokens - 1) of each correct answer of two tokens and more, in their order."""
-    tokens = np.where(measured.completion_tokens > 0, measured.completion_tokens, measured.token_count)
+    """(Done - first token) / (tokens - 1) of each correct answer of two tokens and more, in their order; tokens as in
+    RequestTable.answer_tokens."""
+    tokens = measured.answer_tokens
     counted = measured.is_ok & (tokens > 1) & (measured.first_token_ns != ABSENT)
     spans_ms = _since(measured.first_token_ns[counted], measured.done_ns[counted])
     return np.asarray(spans_ms / (tokens[counted] - 1), np.float64)

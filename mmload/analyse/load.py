@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import chain
 
@@ -11,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmload.analyse.blocks import block_edges_ns
+from mmload.errors import ConfigError
 from mmload.model.plan import OpenLoop, Plan
 from mmload.model.records import OUTCOMES
-from mmload.plan.arrivals import main_windows
+from mmload.plan.arrivals import main_windows, measured_due_ns
 from mmload.store.read import Run
 from mmload.store.requests import ABSENT, MODALITIES, UNSAID, RequestTable
 
@@ -58,22 +60,29 @@ def measured_requests(requests: RequestTable, window: Window) -> RequestTable:
     return measured[: int(np.searchsorted(measured.due_ns, window.end_ns, side="right"))]
 
 
-def missing_requests(measured: RequestTable, window: Window, plan: Plan) -> int:
-    """Scheduled requests of a complete window that have no record: those of a run that was killed while it drained.
+def scheduled_requests(run: Run, measured: RequestTable, window: Window) -> int:
+    """How many requests were to be sent in the window, whatever became of them; never fewer than have a record.
 
-    0 in a closed loop, whose schedule nobody knows, and in an incomplete window.
+    Of an open loop, those that its schedule has due by the end of the window. A closed loop has no schedule: what its
+    generator counted over the whole run and has no record is added, once the run is complete and nothing is in flight.
     """
-    if not window.complete or not isinstance(plan.load, OpenLoop):
+    if not isinstance(run.plan.load, OpenLoop):
+        return len(measured) + (_unrecorded(run) if run.manifest.status == "complete" else 0)
+    return max(len(measured), _due_by_schedule(run.plan, measured, window))
+
+
+def missing_requests(run: Run, measured: RequestTable, window: Window) -> int:
+    """Scheduled requests of the window that have no record. 0 while the run goes on: those are in flight."""
+    if run.manifest.status == "running":
         return 0
-    planned_ns = _planned_length_ns(plan) or 0
-    return max(0, round(plan.load.rate_rps * planned_ns / 1e9) - len(measured))
+    return scheduled_requests(run, measured, window) - len(measured)
 
 
-def offered_rps(measured: RequestTable, window: Window, plan: Plan) -> float | None:
+def offered_rps(run: Run, measured: RequestTable, window: Window) -> float | None:
     """Scheduled requests over the window. None in a closed loop: it offers nothing, it follows."""
-    if not isinstance(plan.load, OpenLoop):
+    if not isinstance(run.plan.load, OpenLoop):
         return None
-    return (len(measured) + missing_requests(measured, window, plan)) / window.length_s
+    return scheduled_requests(run, measured, window) / window.length_s
 
 
 def answers_per_block(requests: RequestTable, window: Window) -> NDArray[np.float64]:
@@ -116,6 +125,12 @@ def tokens_per_s(requests: RequestTable, window: Window) -> float | None:
     return math.fsum(chain.from_iterable(arrived)) / window.length_s
 
 
+def understated_answers(measured: RequestTable) -> int:
+    """Correct answers that came in more pieces than the server says they have tokens."""
+    said = measured.completion_tokens != UNSAID
+    return int((measured.is_ok & said & (measured.token_count > measured.completion_tokens)).sum())
+
+
 def cached_token_share(measured: RequestTable) -> float | None:
     """Prompt tokens that the server found in its cache, as a share; None where it does not say."""
     said = _says_cached(measured)
@@ -138,14 +153,13 @@ def _says_cached(measured: RequestTable) -> NDArray[np.bool_]:
 
 def _streamed(part: RequestTable, window: Window) -> NDArray[np.float64]:
     """Of each correct, streamed answer the tokens that arrived within the window. An event may bring several tokens:
-    its part of those that the server counted."""
+    its part of RequestTable.answer_tokens."""
     streamed = part.token_count > 0
     if not streamed.any():
         return np.empty(0)
     within = _is_within(part.tokens, window)
     arrived = np.add.reduceat(within, (part.token_bounds[:-1] - part.token_bounds[0])[streamed], dtype=np.int64)
-    events, counted = part.token_count[streamed], part.completion_tokens[streamed]
-    tokens = np.where(counted > 0, counted, events) * arrived / events
+    tokens = part.answer_tokens[streamed] * arrived / part.token_count[streamed]
     return np.asarray(tokens[part.is_ok[streamed]], np.float64)
 
 
@@ -167,6 +181,28 @@ def _counts(names: Sequence[str], codes: NDArray[np.uint8]) -> dict[str, int]:
     """Name -> how often its place in `names` occurs, without those that do not."""
     found = np.bincount(codes, minlength=len(names)).tolist()
     return {name: count for name, count in zip(names, found, strict=True) if count}
+
+
+def _due_by_schedule(plan: Plan, measured: RequestTable, window: Window) -> int:
+    """Requests that the plan's schedule has due in the window. Where its trace is gone: what the plan says of a window
+    that was run to its end, and the records of another."""
+    assert isinstance(plan.load, OpenLoop)
+    try:
+        due_ns = measured_due_ns(plan)
+    except ConfigError:
+        return round(plan.load.rate_rps * window.length_s) if window.complete else len(measured)
+    assert due_ns is not None
+    if window.complete:
+        return len(due_ns)
+    return int(np.searchsorted(due_ns, window.end_ns - window.start_ns, side="right"))
+
+
+def _unrecorded(run: Run) -> int:
+    """Requests of all phases that the workers counted as due and that have no record."""
+    due: defaultdict[int, int] = defaultdict(int)
+    for sample in run.generator:
+        due[sample.worker] = max(due[sample.worker], sample.due)
+    return max(0, sum(due.values()) - len(run.requests))
 
 
 def _planned_length_ns(plan: Plan) -> int | None:

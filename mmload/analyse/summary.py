@@ -27,7 +27,7 @@ from mmload.analyse.cpu import (
 from mmload.analyse.cpu_work import WorkShare, work_shares
 from mmload.analyse.handoff import handoff_counters, per_request
 from mmload.analyse.load import Window
-from mmload.analyse.load_generator import generator_faults, generator_health
+from mmload.analyse.load_generator import generator_faults, generator_health, generator_warnings
 from mmload.model.plan import GeneratorLimits, Plan
 from mmload.model.records import OUTCOMES, RequestRecord
 from mmload.model.result import GeneratorHealth, ProcessCpu, Quantiles, Summary
@@ -50,23 +50,26 @@ def summarise(run: Run) -> Summary:
     if window is None:
         return _nothing_measured(run)
     measured = load.measured_requests(run.requests, window)
-    missing = load.missing_requests(measured, window, run.plan)
+    missing = load.missing_requests(run, measured, window)
+    offered_rps = load.offered_rps(run, measured, window)
     bounds = mean_bounds(load.answers_per_block(run.requests, window), TWO_SIDED_95)
     series, shares = process_series(run.processes), work_shares(run)
     cpu = {name: found for name, one in series.items() if (found := _process_cpu(one, shares.get(name), window))}
     outcomes = load.outcomes(measured)
     counters = handoff_counters(run.server, window)
+    response_ms = latency.quantiles(latency.response_ms(measured))
+    health = generator_health(measured, missing, run.generator, window, run.manifest.error)
     return msgspec.structs.replace(
         _nothing_measured(run),
         duration_s=window.length_s,
-        offered_rate_rps=load.offered_rps(measured, window, run.plan),
+        offered_rate_rps=offered_rps,
         achieved_rate_rps=load.achieved_rps(run.requests, window),
         achieved_low=max(0.0, bounds[0]) if bounds else None,
         achieved_high=bounds[1] if bounds else None,
         requests=len(measured),
         outcomes=outcomes,
         error_rate=1 - outcomes.get("ok", 0) / len(measured) if measured else None,
-        response_ms=latency.quantiles(latency.response_ms(measured)),
+        response_ms=response_ms,
         service_ms=latency.quantiles(latency.service_ms(measured)),
         ttft_ms=latency.quantiles(latency.ttft_ms(measured)),
         itl_ms=latency.quantiles(latency.itl_ms(measured)),
@@ -76,12 +79,15 @@ def summarise(run: Run) -> Summary:
         cache_hit_share=load.cache_hit_share(measured),
         modalities=load.modalities(measured),
         cpu=cpu,
-        generator=generator_health(measured, missing, run.generator, window, run.manifest.error),
+        generator=health,
         handoff=per_request(counters) if counters else {},
         warnings=[
             *_failures(measured),
+            *_missing(missing, measured),
             *run.manifest.warnings,
-            *_backlog(run, measured, window),
+            *_backlog(run, measured, window, offered_rps),
+            *_understated(measured),
+            *generator_warnings(health, response_ms.p99),
             *_warnings(run, window, series.keys() - cpu.keys()),
         ],
     )
@@ -170,13 +176,18 @@ def _identity(records: Iterable[RequestRecord]) -> dict[str, str]:
 
 
 def _failures(measured: RequestTable) -> Sequence[str]:
-    """A warning when most of the requests failed, with the error that most of these had."""
+    """A warning when most of the requests failed, with the error that most of these had; and, since no percentile of
+    all of them says much then, how long the others took."""
     failed = ~measured.is_ok
     errors = _errors(measured.error[failed], measured.outcome[failed], measured.errors)
     if errors.total() <= _MOSTLY_FAILED * len(measured):
         return []
     error, count = min(errors.items(), key=lambda item: (-item[1], item[0]))
-    return [f"{errors.total():,} of {len(measured):,} requests failed, {count:,} of them with: {error}"]
+    said = f"{errors.total():,} of {len(measured):,} requests failed, {count:,} of them with: {error}"
+    answered = latency.quantiles(latency.response_ms(measured)[measured.is_ok])
+    if answered.p50 is None or answered.p99 is None:
+        return [said]
+    return [said, f"ok only: response p50 {answered.p50:.1f}, P99 {answered.p99:.1f} ms ({answered.n:,})"]
 
 
 def _errors(error: NDArray[np.int32], outcome: NDArray[np.uint8], texts: Sequence[str]) -> Counter[str]:
@@ -188,15 +199,28 @@ def _errors(error: NDArray[np.int32], outcome: NDArray[np.uint8], texts: Sequenc
     return errors
 
 
-def _backlog(run: Run, measured: RequestTable, window: Window) -> Sequence[str]:
+def _missing(missing: int, measured: RequestTable) -> Sequence[str]:
+    """A warning when nobody knows what became of some requests: among them may be the slowest."""
+    return [f"{missing:,} of {len(measured) + missing:,} scheduled requests have no record"] if missing else []
+
+
+def _backlog(run: Run, measured: RequestTable, window: Window, offered_rps: float | None) -> Sequence[str]:
     """A warning when the server answered more than was offered, because it still owed answers from warm-up."""
-    offered_rps = load.offered_rps(measured, window, run.plan)
     owed = load.answers_to_warmup(run.requests, window)
     if offered_rps is None or load.achieved_rps(run.requests, window) <= offered_rps:
         return []
     if owed <= _MANY_FROM_WARMUP * len(measured):
         return []
     return [f"{owed:,} of the answers in the window were due in warm-up: more were answered than were offered"]
+
+
+def _understated(measured: RequestTable) -> Sequence[str]:
+    answers = load.understated_answers(measured)
+    return (
+        [f"{answers:,} answers bring more pieces than the server says tokens: the pieces are counted"]
+        if answers
+        else []
+    )
 
 
 def _warnings(run: Run, window: Window, unknown: Iterable[str]) -> Sequence[str]:

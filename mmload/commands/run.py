@@ -46,7 +46,11 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     ] = None,
     trace: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Arrivals replayed from a JSONL or CSV file.", rich_help_panel=_LOAD),
+        typer.Option(
+            metavar="FILE",
+            help="Arrivals replayed from JSONL or CSV: t_s or timestamp (seconds), timestamp_ms; item.",
+            rich_help_panel=_LOAD,
+        ),
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(help="Closed loop: requests in flight.", rich_help_panel=_LOAD)
@@ -149,6 +153,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
 
     options.refuse_contradictions(context, _EXCLUDED)
     from mmload.model.plan import Access, Plan, ProfilePlan  # noqa: PLC0415
+    from mmload.plan.access import check_access  # noqa: PLC0415
 
     if plan is not None:
         options.refuse_beside(context, "plan", allowed=("out", "json", "url", "plan"))
@@ -175,7 +180,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
             access=Access(
                 headers=options.headers(header or []),
                 token_variable=token_env,
-                ca_file=None if ca is None else str(ca),
+                ca_file=None if ca is None else str(ca.resolve()),
                 verify=not insecure,
             ),
             extra_body=options.json_object(extra_body, "--extra-body"),
@@ -194,6 +199,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
             meeting=_meeting(expect_workers, master_bind, web=web),
             gate=_known_gate(gate),
         )
+    check_access(chosen.url, chosen.access)  # before the URL is shown
     raise typer.Exit(_measure(chosen, out, as_json=json))
 
 
@@ -272,7 +278,10 @@ def _traced(file: Path) -> tuple[OpenLoop, float]:
     from mmload.model.plan import OpenLoop  # noqa: PLC0415
     from mmload.plan.arrivals_trace import file_sha256, read_trace  # noqa: PLC0415
 
-    offsets = read_trace(file).due_offset_ns
+    trace = read_trace(file)
+    for notice in trace.notices:
+        typer.echo(f"{file}: {notice}", err=True)
+    offsets = trace.due_offset_ns
     length_s = max(1.0, float(offsets[-1]) / 1e9 * len(offsets) / max(1, len(offsets) - 1))
     digest = file_sha256(file)
     load = OpenLoop(rate_rps=len(offsets) / length_s, arrival="trace", trace=str(file.resolve()), trace_sha256=digest)

@@ -6,11 +6,11 @@ A reader is fed body bytes with the time they arrived and is asked at the end wh
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from mmload.drive.sse import SseParser
+from mmload.drive.sse import ErrorEvent, SseParser
 from mmload.model.records import Outcome
 
 
@@ -63,6 +63,7 @@ class _Usage(msgspec.Struct):
 class _Message(msgspec.Struct):
     content: str | None = None
     reasoning_content: str | None = None
+    tool_calls: list[msgspec.Raw] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -72,9 +73,14 @@ class _Choice(msgspec.Struct):
 
 
 class _Chat(msgspec.Struct):
+    """object, message, detail: of errors that have no key of their own."""
+
     choices: list[_Choice] = []
     usage: _Usage | None = None
     error: Any = None
+    object: Any = None
+    message: Any = None
+    detail: Any = None
 
 
 class _Meta(msgspec.Struct):
@@ -88,15 +94,24 @@ class _Generated(msgspec.Struct):
     text: str = ""
     meta_info: _Meta | None = None
     error: Any = None
+    object: Any = None
+    message: Any = None
+    detail: Any = None
 
+
+_Document = TypeVar("_Document", _Chat, _Generated)
 
 _chat = msgspec.json.Decoder(_Chat)
 _generated = msgspec.json.Decoder(_Generated)
 
 
-def reader_for(endpoint: str, *, stream: bool) -> AnswerReader:
-    """The reader for an endpoint: /generate speaks SGLang's own form, everything else OpenAI's chat form."""
-    say = _say_generated if endpoint.rstrip("/").endswith("/generate") else _say_chat
+def reader_for(endpoint: str, *, stream: bool, adds_text: bool = False) -> AnswerReader:
+    """The reader for an endpoint: /generate speaks SGLang's own form, everything else OpenAI's chat form. adds_text:
+    each event of /generate adds to the text, instead of repeating it from the start."""
+    if not endpoint.rstrip("/").endswith("/generate"):
+        say: _Say = _say_chat
+    else:
+        say = _say_more if adds_text else _say_again
     return StreamReader(say) if stream else WholeReader(say)
 
 
@@ -137,6 +152,8 @@ class StreamReader:
 
     def feed(self, chunk: bytes, now_ns: int) -> None:
         for event in self._events.feed(chunk):
+            if isinstance(event, ErrorEvent):
+                raise BadAnswer("http_error", f"an error inside the answer: {event[:300].decode('utf-8', 'replace')}")
             if event == b"[DONE]":
                 self.ended = True
             elif self.ended:
@@ -152,12 +169,7 @@ class StreamReader:
 
 
 def _say_chat(answer: Answer, payload: bytes) -> bool:
-    try:
-        document = _chat.decode(payload)
-    except msgspec.DecodeError as error:
-        raise _malformed(payload, error) from None
-    if document.error is not None:
-        raise BadAnswer("http_error", f"an error inside the answer: {_brief(document.error)}")
+    document = _read(_chat, payload)
     if document.usage is not None:
         answer.prompt_tokens = document.usage.prompt_tokens
         answer.completion_tokens = document.usage.completion_tokens
@@ -171,32 +183,54 @@ def _say_chat(answer: Answer, payload: bytes) -> bool:
         if message is not None and (content := message.content or message.reasoning_content):
             answer.text.append(content)
             brought = True
+        if message is not None and message.tool_calls:
+            answer.text += [bytes(call).decode() for call in message.tool_calls]
+            brought = True
     return brought
 
 
-def _say_generated(answer: Answer, payload: bytes) -> bool:
-    try:
-        document = _generated.decode(payload)
-    except msgspec.DecodeError as error:
-        raise _malformed(payload, error) from None
-    if document.error is not None:
-        raise BadAnswer("http_error", f"an error inside the answer: {_brief(document.error)}")
+def _say_again(answer: Answer, payload: bytes) -> bool:
+    """SGLang repeats the whole text in each event. A server that does not is believed to add to it."""
+    text = _take_generated(answer, payload)
+    before = "".join(answer.text)
+    added = text.removeprefix(before)
+    if added:
+        answer.text = [before, added]
+    return bool(added)
+
+
+def _say_more(answer: Answer, payload: bytes) -> bool:
+    """SGLang that was started with --stream-output."""
+    text = _take_generated(answer, payload)
+    if text:
+        answer.text.append(text)
+    return bool(text)
+
+
+def _take_generated(answer: Answer, payload: bytes) -> str:
+    """The text of one document, once everything else that it says is noted."""
+    document = _read(_generated, payload)
     if (meta := document.meta_info) is not None:
         answer.prompt_tokens = meta.prompt_tokens
         answer.completion_tokens = meta.completion_tokens
         answer.cached_tokens = meta.cached_tokens
         if isinstance(meta.finish_reason, dict) and meta.finish_reason.get("type") == "abort":
             raise BadAnswer("http_error", f"the server aborted the request: {_brief(meta.finish_reason)}")
-    # SGLang repeats the whole text in each event, unless it was started with --stream-output: then each adds to it.
-    before = "".join(answer.text)
-    added = document.text.removeprefix(before)
-    if added:
-        answer.text = [before, added]
-    return bool(added)
+    return document.text
 
 
-def _malformed(payload: bytes, error: Exception) -> BadAnswer:
-    return BadAnswer("malformed", f"not the JSON expected ({error}): {payload[:80]!r}")
+def _read(decoder: msgspec.json.Decoder[_Document], payload: bytes) -> _Document:
+    """A document that is no error. Raises BadAnswer."""
+    try:
+        document = decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadAnswer("malformed", f"not the JSON expected ({error}): {payload[:80]!r}") from None
+    said = document.error if document.error is not None else document.detail
+    if said is None and document.object == "error":
+        said = document.message
+    if said is not None:
+        raise BadAnswer("http_error", f"an error inside the answer: {_brief(said)}")
+    return document
 
 
 def _brief(error: object) -> str:

@@ -6,19 +6,29 @@ import contextlib
 import select
 import socket as plain_socket
 import ssl
+import struct
 import time
+from functools import partial
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
+import gevent
 from gevent import get_hub, monkey, socket
 from gevent.ssl import SSLContext
 from geventhttpclient._parser import HTTPResponseParser
+
+from mmload.drive.couriers import Couriers
 
 _AddressInfo = tuple[int, int, int, str, tuple[str, int]]  # what getaddrinfo gives
 
 IDLE_LIMIT_NS = 4_000_000_000  # uvicorn, under SGLang, closes a connection that was idle for 5 s
 _READ_BYTES = 65536
 _READ = 1  # libev's EV_READ
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the same number marks the stamp in a message
+_TIMESPEC = struct.Struct("@qq")
+_STAMP_SPACE = plain_socket.CMSG_SPACE(_TIMESPEC.size)
+_LONGEST_LAG_NS = 3600 * 1_000_000_000
+_FRAMING_S = 1.0
 
 _poll = monkey.get_original("select", "poll")
 
@@ -51,8 +61,7 @@ class ResponseParser(HTTPResponseParser):
         return body
 
     def _on_message_begin(self) -> None:
-        if self.headers_complete and self.get_code() < 200:  # after an interim 1xx answer
-            self.begin()
+        """After an interim 1xx answer there is another message; nothing is kept of the first."""
 
     def _on_header_field(self, text: str) -> None:
         if self._in_value:
@@ -70,7 +79,10 @@ class ResponseParser(HTTPResponseParser):
 
     def _on_headers_complete(self) -> bool:
         self._keep_header()
-        self.headers_complete = True
+        if self.get_code() < 200:
+            self.headers.clear()
+        else:
+            self.headers_complete = True
         return False
 
     def _on_body(self, chunk: bytearray) -> None:
@@ -84,13 +96,20 @@ class ResponseParser(HTTPResponseParser):
 
 
 class Connection:
-    """One socket and its parser. `idle_since_ns` is None until it has served a request."""
+    """One socket and its parser.
+
+    idle_since_ns: None until it has served a request. arrived_ns: when the bytes of the last `receive` came in, by the
+    kernel's word, whenever they were read. read_lag_ns: how long they had waited for that; None where the kernel
+    does not say (TLS).
+    """
 
     def __init__(self, sock: socket.socket, pool: Connections) -> None:
         self._socket = sock
         self._pool = pool
         self.parser = ResponseParser()
         self.idle_since_ns: int | None = None
+        self.arrived_ns = 0
+        self.read_lag_ns: int | None = None
         self._encrypted = isinstance(sock, ssl.SSLSocket)
         self._readable = get_hub().loop.io(sock.fileno(), _READ)
 
@@ -112,9 +131,13 @@ class Connection:
 
         Raises OSError, or http.client.HTTPException for bytes that are not HTTP.
         """
-        if not self._encrypted:  # trying first costs a system call and an exception; TLS may hold bytes already
-            get_hub().wait(self._readable)
-        data = self._socket.recv(_READ_BYTES)
+        if self._encrypted:
+            data = self._socket.recv(_READ_BYTES)
+            self.arrived_ns = time.monotonic_ns()
+        else:
+            get_hub().wait(self._readable)  # trying first costs a system call and an exception
+            data, stamps, *_ = self._socket.recvmsg(_READ_BYTES, _STAMP_SPACE)
+            self._note_arrival(stamps)
         self._pool.bytes_down += len(data)
         if data:
             self.parser.feed(data)
@@ -122,6 +145,19 @@ class Connection:
             with contextlib.suppress(HTTPException):  # the end completes a body that has no length, or nothing
                 self.parser.feed(b"")
         return len(data)
+
+    def _note_arrival(self, stamps: list[tuple[int, int, bytes]]) -> None:
+        """The kernel's stamp is on the wall clock; how long ago that was is taken off the monotonic one. A stamp that
+        makes no sense (somebody set the wall clock) is not believed."""
+        self.arrived_ns = time.monotonic_ns()
+        self.read_lag_ns = None
+        for _, kind, stamp in stamps:
+            if kind == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+                lag_ns = time.time_ns() - seconds * 1_000_000_000 - nanoseconds
+                if 0 <= lag_ns < _LONGEST_LAG_NS:
+                    self.arrived_ns -= lag_ns
+                    self.read_lag_ns = lag_ns
 
     def is_usable(self, now_ns: int) -> bool:
         """False if it was idle for long or the server has closed it: an idle socket has nothing to read."""
@@ -149,6 +185,7 @@ class Connections:
         self._tls = tls
         self.bytes_down = 0
         self._idle: list[Connection] = []
+        self._couriers = Couriers()
 
     def take(self) -> Connection:
         """A usable connection, new or kept (its `idle_since_ns` tells). Raises OSError if none can be opened."""
@@ -168,6 +205,20 @@ class Connections:
             self._idle.append(connection)
         else:
             connection.close()
+
+    def settle(self, connection: Connection) -> None:
+        """The answer is over, its framing is not: read on for a second at most, in a greenlet of its own."""
+        self._couriers.run(partial(self._read_on, connection))
+
+    def _read_on(self, connection: Connection) -> None:
+        try:
+            with gevent.Timeout(_FRAMING_S, False):  # False: it ends the block and is not raised
+                while not connection.parser.complete and connection.receive():
+                    connection.parser.take_body()
+        except (OSError, HTTPException):
+            connection.close()
+        else:
+            self.give_back(connection)
 
     def close(self) -> None:
         while self._idle:
@@ -193,7 +244,10 @@ class Connections:
             sock.setsockopt(plain_socket.IPPROTO_TCP, plain_socket.TCP_NODELAY, 1)
             sock.settimeout(self._connect_timeout_s)
             sock.connect(address)
-            if self._tls is not None:
+            if self._tls is None:
+                with contextlib.suppress(OSError):  # outside Linux: what is read counts as come at that time
+                    sock.setsockopt(plain_socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            else:
                 sock = self._tls.wrap_socket(sock, server_hostname=self._host)
             sock.settimeout(None)
         except BaseException:

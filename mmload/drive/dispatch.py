@@ -155,10 +155,12 @@ class ClosedLoop:
         """next_due(phase, due_ns) makes the next request. Returns when the last phase is over and all is drained."""
 
         def slot() -> None:
-            while (phase := self._take(now_ns := time.monotonic_ns())) is not None:
-                record = self._sender.send(next_due(phase, now_ns))
+            free_ns = self._command.start_ns
+            while (phase := self._take(free_ns)) is not None:
+                record = self._sender.send(next_due(phase, free_ns))
                 if record.sent_ns is None:
                     gevent.sleep(_PAUSE_AFTER_REFUSAL_S)
+                free_ns = time.monotonic_ns() if record.sent_ns is None else record.done_ns or time.monotonic_ns()
 
         try:
             clock.sleep_until(self._command.start_ns)

@@ -44,7 +44,7 @@ class Exchanger:
 
     def exchange(self, due: Due) -> RequestRecord:
         """Send `due` and read the answer to its end, its failure or the timeout."""
-        one = _Exchange(due, reader_for(self._endpoint.path, stream=due.stream))
+        one = _Exchange(due, reader_for(self._endpoint.path, stream=due.stream, adds_text=self._endpoint.adds_text))
         one.run(self._connections, self._head_of(due), self._endpoint.timeout_s)
         return one.record(self._worker)
 
@@ -65,6 +65,7 @@ class _Exchange:
         "_error",
         "_first_byte_ns",
         "_outcome",
+        "_read_lag_ns",
         "_reader",
         "_sent_ns",
         "_status",
@@ -79,6 +80,7 @@ class _Exchange:
         self._done_ns: int | None = None
         self._status: int | None = None
         self._bytes_down = 0
+        self._read_lag_ns: int | None = None
         self._outcome: Outcome = "ok"
         self._error: str | None = None
 
@@ -93,8 +95,7 @@ class _Exchange:
         except gevent.Timeout as expired:
             if expired is not timer:
                 raise
-            if not self._reader.ended:
-                self._fail("timeout", f"no complete answer within {timeout_s:g} s")
+            self._fail("timeout", f"no complete answer within {timeout_s:g} s")
         except BadAnswer as bad:
             self._fail(bad.outcome, str(bad))
         except OSError as error:
@@ -103,7 +104,9 @@ class _Exchange:
             self._fail("connection_error", CUT_OFF)
         finally:
             timer.close()
-            if connection is not None:
+            if connection is not None and self._reader.ended and not connection.parser.complete:
+                connections.settle(connection)
+            elif connection is not None:
                 connections.give_back(connection)
 
     def record(self, worker: int) -> RequestRecord:
@@ -128,6 +131,7 @@ class _Exchange:
             completion_tokens=answer.completion_tokens,
             cached_tokens=answer.cached_tokens,
             token_ns=answer.token_ns,
+            read_lag_ns=self._read_lag_ns,
             output_sha256=answer.sha256() if answer.text else None,
             worker=worker,
         )
@@ -153,12 +157,11 @@ class _Exchange:
         refusal = bytearray()
         while not parser.complete:
             received = self._read(connection)
-            if received or parser.complete:
-                self._take(connection, time.monotonic_ns(), refusal)
-            elif reader.ended:
-                break
-            else:
+            if not received and not parser.complete:
                 raise self._cut_off(refusal)
+            self._take(connection, refusal)
+            if reader.ended:
+                break
         if self._status != 200:
             raise self._refused(refusal)
         reader.finish()
@@ -167,15 +170,17 @@ class _Exchange:
             raise BadAnswer("wrong_output", f"not the answer expected, but {text[:200]!r}")
         self._error = None
 
-    def _take(self, connection: Connection, now_ns: int, refusal: bytearray) -> None:
-        """What the bytes that came at `now_ns` say."""
+    def _take(self, connection: Connection, refusal: bytearray) -> None:
+        """What the bytes say that were read last; they count as come when the kernel had them."""
         parser, reader = connection.parser, self._reader
+        now_ns = max(connection.arrived_ns, self._sent_ns or 0)
+        if connection.read_lag_ns is not None:
+            self._read_lag_ns = max(connection.read_lag_ns, self._read_lag_ns or 0)
         if self._first_byte_ns is None:
             self._first_byte_ns = now_ns
         if parser.headers_complete and self._status is None:
             self._take_status(connection)
-        if not reader.ended:
-            self._done_ns = now_ns
+        self._done_ns = now_ns
         chunk = parser.take_body()
         self._bytes_down += len(chunk)
         if self._status == 200:
@@ -193,6 +198,9 @@ class _Exchange:
     def _take_status(self, connection: Connection) -> None:
         self._status = connection.parser.get_code()
         expected = self._reader.content_type
+        encoding = connection.parser.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise BadAnswer("malformed", f"content encoding {encoding}, which was not asked for")
         if self._status == 200 and connection.parser.content_type != expected:
             got = connection.parser.content_type or "none"
             raise BadAnswer("malformed", f"content type {got} where {expected} was expected")

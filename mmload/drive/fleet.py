@@ -22,6 +22,7 @@ from mmload.drive.job import (
     Joined,
     Listening,
     Lost,
+    Over,
     Ready,
     Sample,
     StopAsked,
@@ -129,6 +130,8 @@ class Fleet:
     def close(self) -> None:
         """End the workers: by the end of their pipe, by SIGTERM after two seconds, by SIGKILL after two more."""
         self._is_closed = True
+        if self.listening:
+            self.command(Over())
         for process in self._spoken_to.values():
             with contextlib.suppress(BrokenPipeError):
                 assert process.stdin is not None

@@ -21,12 +21,14 @@ from mmload.model.records import GeneratorSample
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how requests are sent: `url` is the server's base, `path` comes after it."""
+    """Where and how requests are sent: `url` is the server's base, `path` comes after it. adds_text: each event of
+    /generate adds to the text before."""
 
     url: str
     path: str
     timeout_s: float
     headers: dict[str, str] = {}
+    adds_text: bool = False
 
     def head(self, *, stream: bool) -> str:
         """A request's head but for the two lines that differ each time, without the empty line that ends it."""
@@ -90,8 +92,12 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     reason: str
 
 
+class Over(msgspec.Struct, frozen=True, tag="over"):
+    """To a master: the run is over, let the workers go. A pipe that ends without it is a driver that was killed."""
+
+
 Segment = Identity | Open | Closed
-Command = Segment | Stop
+Command = Segment | Stop | Over
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True, tag="listening"):

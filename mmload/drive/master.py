@@ -22,7 +22,7 @@ import msgspec
 
 from mmload import __version__
 from mmload.drive import joining
-from mmload.drive.job import Command, Event, Failed, Joined, Listening, Lost, StopAsked, event_decoder
+from mmload.drive.job import Command, Event, Failed, Joined, Listening, Lost, Over, StopAsked, event_decoder
 from mmload.drive.joining import Assignment, Hello, Orders, body, clock_id, headers_sha256, send
 from mmload.drive.link import PipeLink
 from mmload.drive.worker import Load
@@ -75,7 +75,7 @@ class Master:
         )
 
     def serve(self) -> None:
-        """Until the driver closes the pipe."""
+        """Until the driver closes the pipe. Workers whose driver was killed are left to miss it: they say so."""
         for kind, take in (
             (joining.HELLO, self._take_hello),
             (joining.PING, self._take_ping),
@@ -86,10 +86,10 @@ class Master:
             self._runner.register_message(kind, take)
         self._link.say(self._listening)
         watch = gevent.spawn(self._watch_workers)
-        self._link.listen(self._tell_all)
+        self._link.listen(self._take_command)
         watch.kill()
-        self._runner.is_over = True
-        self._runner.quit()
+        if self._runner.is_over:
+            self._runner.quit()
 
     def _open_page(self) -> str:
         port = _free_port(_WEB_PORT)
@@ -147,7 +147,10 @@ class Master:
         except FolderError as error:
             self._link.say(Failed(self._numbers[msg.node_id], str(error), error.exit_code))
 
-    def _tell_all(self, command: Command) -> None:
+    def _take_command(self, command: Command) -> None:
+        if isinstance(command, Over):
+            self._runner.is_over = True
+            return
         for client_id in self._numbers:
             send(self._runner, joining.COMMAND, command, client_id)
 

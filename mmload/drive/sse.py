@@ -5,16 +5,23 @@ from __future__ import annotations
 _BOM = b"\xef\xbb\xbf"
 
 
+class ErrorEvent(bytes):
+    """The data of an event that is named `error`."""
+
+    __slots__ = ()
+
+
 class SseParser:
     """Feed it bytes cut anywhere; it gives back the data of each event that they complete.
 
-    Lines end in LF, CRLF or CR; comments and fields other than `data` are skipped (an answer's events carry nothing
-    in them); several data lines are joined by LF; an event without data is none.
+    Lines end in LF, CRLF or CR; comments and fields other than `data` and `event: error` are skipped (an answer's
+    events carry nothing in them); several data lines are joined by LF; an event without data is none.
     """
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._is_error = False
         self._skip_line_feed = False
         self._at_start = True
 
@@ -34,9 +41,11 @@ class SseParser:
             content = line.rstrip(b"\r\n")
             if content:
                 self._take(content)
-            elif self._data:
-                events.append(b"\n".join(self._data))
+            elif self._data or self._is_error:
+                data = b"\n".join(self._data)
+                events.append(ErrorEvent(data) if self._is_error else data)
                 self._data = []
+                self._is_error = False
         return events
 
     def _take(self, line: bytes) -> None:
@@ -44,6 +53,8 @@ class SseParser:
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
         elif line == b"data":
             self._data.append(b"")
+        elif line.startswith(b"event:"):
+            self._is_error = line[6:].strip() == b"error"
 
     def _without_bom(self, chunk: bytes) -> bytes:
         chunk = self._rest + chunk

@@ -40,14 +40,16 @@ from mmload.drive.job import (
     Identity,
     Job,
     Open,
+    Over,
     Ready,
     Sample,
+    Segment,
     Stop,
     share,
 )
 from mmload.drive.link import Link, PipeLink
 from mmload.drive.requests import Requests
-from mmload.errors import FolderError
+from mmload.errors import EXIT_RUN_INVALID, FolderError
 from mmload.model.records import GeneratorSample, RequestRecord
 from mmload.plan.access import tls_context
 
@@ -71,9 +73,9 @@ class Worker:
         self._connections = Connections(job.endpoint.url, job.endpoint.timeout_s, tls)
         self._exchanger = Exchanger(job.endpoint, self._connections, job.worker)
         self._gauge = Gauge()
-        self._sender = Sender(self._exchanger.exchange, self._record, self._gauge, job.worker, job.in_flight_limit)
+        self._sender = Sender(self._exchange, self._record, self._gauge, job.worker, job.in_flight_limit)
         self._recorded: list[RequestRecord] = []
-        self._commands: Queue[Command] = Queue()
+        self._commands: Queue[Segment] = Queue()
         self._segment: gevent.Greenlet | None = None
         self._stall_ns = 0
         self._failed = False
@@ -113,6 +115,13 @@ class Worker:
     def _identity(self) -> Iterator[Due]:
         return self._requests.identity() if self._job.worker == 0 else iter(())
 
+    def _exchange(self, due: Due) -> RequestRecord:
+        try:
+            return self._exchanger.exchange(due)
+        except Exception as fault:
+            self._fail(f"a fault of mmload itself, in request {due.id}: {fault!r}", EXIT_RUN_INVALID)
+            raise
+
     def _record(self, record: RequestRecord) -> None:
         """Keep it for the next sample: the same work costs a third when done for several records in a row."""
         self._recorded.append(record)
@@ -146,7 +155,7 @@ class Worker:
         """One segment after another; a Stop reaches the running one at once."""
         if isinstance(command, Stop):
             self._stop(command.reason)
-        else:
+        elif not isinstance(command, Over):
             self._commands.put(command)
 
     def _stop(self, reason: str) -> None:
@@ -174,8 +183,11 @@ class Worker:
             write()
         except FolderError as error:
             self._failed = True
-            self._link.say(Failed(self._job.worker, str(error), error.exit_code))
-            self._stop(str(error))
+            self._fail(str(error), error.exit_code)
+
+    def _fail(self, error: str, exit_code: int) -> None:
+        self._link.say(Failed(self._job.worker, error, exit_code))
+        self._stop(error)
 
     def _say_sample(self) -> None:
         gauge = self._gauge

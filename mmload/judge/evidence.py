@@ -39,7 +39,7 @@ class Evidence:
     @property
     def offered_rps(self) -> float | None:
         """None in a closed loop."""
-        return offered_rps(self.measured, self.window, self.run.plan)
+        return offered_rps(self.run, self.measured, self.window)
 
     @property
     def identity(self) -> list[RequestRecord]:

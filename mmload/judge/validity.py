@@ -30,7 +30,7 @@ def faults_of(run: Run) -> list[str]:
         return [*damage, early]
     if window is None or not measured:
         return damage
-    missing = missing_requests(measured, window, run.plan)
+    missing = missing_requests(run, measured, window)
     health = generator_health(measured, missing, run.generator, window, run.manifest.error)
     return [*damage, *generator_faults(health, _strict(run.plan.limits))]
 

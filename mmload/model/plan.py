@@ -50,11 +50,16 @@ class ProfilePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class GeneratorLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Past any of these the generator, not the server, shaped the figures: the run is INVALID.
 
-    lag_p99_ms: 99th percentile of sending behind due. stall_ms: the longest time in which a worker's event loop did
+    lag_p99_ms: 99th percentile of sending behind due. lag_share: mean lag over mean
+    response time. read_lag_p99_ms: the same of reading what had come. busiest_pct:
+    share of one core that the busiest worker took. stall_ms: the longest time in which a worker's event loop did
     not turn. undelivered: share of the scheduled requests that were never sent.
     """
 
     lag_p99_ms: float = 10.0
+    lag_share: float = 0.2
+    read_lag_p99_ms: float = 10.0
+    busiest_pct: float = 95.0
     stall_ms: float = 250.0
     undelivered: float = 0.001
 

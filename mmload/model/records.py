@@ -40,7 +40,9 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     sent_ns: first byte handed to the socket; None if it was never sent.
     connect_ns: how long opening a new connection for it took (0 on a kept-alive one): part of the response time, but
         not of the generator's lag, which is sent_ns - due_ns - connect_ns.
+    first_byte_ns, done_ns: when the kernel had the bytes, whenever they were read.
     first_token_ns: first non-empty content; None without streaming. token_ns: arrival of every token event.
+    read_lag_ns: the longest that bytes of the answer waited to be read; None where the kernel does not say (TLS).
     bytes_up, bytes_down: bodies, without headers.
     prompt_tokens, completion_tokens, cached_tokens: where the server says, else None.
     output_sha256: hex, of the joined answer text in UTF-8.
@@ -65,6 +67,7 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     token_ns: list[int] = []
+    read_lag_ns: int | None = None
     output_sha256: str | None = None
     worker: int = 0
 

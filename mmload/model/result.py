@@ -127,7 +127,10 @@ class ProcessCpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratorHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """What the generator did, so that a reader can tell its faults from the server's. Lag is sent behind due.
+    """What the generator did, so that a reader can tell its faults from the server's. Lag is sent behind due, lag_share
+    its mean over the mean response time of correct answers; read lag
+    is how long bytes of an answer waited to be read (None where the kernel does not say). busiest_pct: share of one
+    core of the worker that took most.
 
     undelivered: scheduled requests that it dropped or left without a record.
     """
@@ -135,11 +138,15 @@ class GeneratorHealth(msgspec.Struct, frozen=True, kw_only=True):
     scheduled: int
     sent: int
     undelivered: int = 0
+    lag_mean_ms: float | None = None
+    lag_share: float | None = None
     lag_p50_ms: float | None
     lag_p99_ms: float | None
     lag_max_ms: float | None
+    read_lag_p99_ms: float | None = None
     longest_stall_ms: float | None
     cpu_pct: float | None
+    busiest_pct: float | None = None
     cpu_s_per_1000_requests: float | None
 
 

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import closing
 from http.client import HTTPConnection, HTTPSConnection
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from mmload.errors import UsageError
 from mmload.model.plan import Access
+
+_CREDENTIALS = re.compile(r"[^/]*//[^/?#]*@")  # RFC 3986, 3.2.1
+_REPLACEABLE = {"host": "Host", "authorization": "Authorization"}
+_OWN_HEADERS = {
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
+}
 
 
 class Answer(NamedTuple):
@@ -25,12 +42,10 @@ class Site:
     or certificate file."""
 
     def __init__(self, url: str, access: Access | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{url!r} is not a server's URL", "it looks like http://127.0.0.1:30000")
+        parts = server_url(url)
         access = access or Access()
-        self.url = url.rstrip("/")
-        self.host = parts.hostname
+        self.url = parts.geturl().rstrip("/")
+        self.host = parts.hostname or ""
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self._headers = request_headers(access)
         self._base = parts.path.rstrip("/")
@@ -49,10 +64,50 @@ class Site:
         return HTTPSConnection(self.host, self.port, timeout=timeout_s, context=self._tls)
 
 
+def server_url(url: str) -> SplitResult:
+    """A server's base URL, taken apart. Raises UsageError on one that names no server, or that holds a password: it
+    would stand in every plan and log."""
+    if _CREDENTIALS.match(url):
+        raise UsageError(
+            "the server's URL holds a user name or password",
+            "put a bearer token into $MMLOAD_TOKEN, or give --header 'Authorization: ..', which the plan keeps",
+        )
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port past 65535, a bracket without its other half
+        valid = False
+    if not valid:
+        raise UsageError(f"{url!r} is not a server's URL", "it looks like http://127.0.0.1:30000")
+    return parts
+
+
+def check_access(url: str | None, access: Access) -> None:
+    """Raise UsageError on what would go wrong with the first request, or be ignored. url: None for a server that is
+    started here, which speaks http."""
+    scheme = "http" if url is None else server_url(url).scheme
+    for name in access.headers:
+        if name.lower() in _OWN_HEADERS:
+            raise UsageError(
+                f"the header {name} can't be set: mmload decides how a request is framed and its answer read",
+                "leave it out",
+            )
+    if access.ca_file is None:
+        return
+    if scheme != "https":
+        raise UsageError(
+            "certificates (--ca) are for https, and the server is asked over http",
+            "leave --ca out, or use an https URL",
+        )
+    tls_context(access)
+
+
 def request_headers(access: Access, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The plan's headers, and the bearer token where its environment variable is set: no secret stands in a plan."""
+    """The plan's headers, and the bearer token where its environment variable is set: no secret stands in a plan. Host
+    and Authorization take the place of mmload's own, however they are written."""
     token = (os.environ if environment is None else environment).get(access.token_variable)
-    return {**({"Authorization": f"Bearer {token}"} if token else {}), **access.headers}
+    own = {_REPLACEABLE.get(name.lower(), name): value for name, value in access.headers.items()}
+    return {**({"Authorization": f"Bearer {token}"} if token else {}), **own}
 
 
 def tls_context(access: Access) -> ssl.SSLContext:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from mmload.errors import FolderError, UsageError
 from mmload.model.plan import OpenLoop, Plan
 from mmload.model.records import RequestPhase
+from mmload.plan.arrivals_trace import Trace
 from mmload.plan.arrivals_window import window_arrivals
 from mmload.plan.randomness import Purpose, stream
 from mmload.plan.workload import workload_of
@@ -151,6 +152,15 @@ def build_schedule(plan: Plan) -> RunSchedule | None:
     return RunSchedule(main, _segment(plan, plan.load, (lead_and_window,), numbers))
 
 
+def measured_due_ns(plan: Plan) -> NDArray[np.int64] | None:
+    """When the schedule wants the measured requests sent (int64, sorted): offsets from the start of the measure window.
+    None in a closed loop. Raises ConfigError when the plan's trace is gone or has changed."""
+    if not isinstance(plan.load, OpenLoop):
+        return None
+    _, measure = main_windows(plan)
+    return _arrivals(plan.load, measure, plan.seed).due_offset_ns
+
+
 def pool_size(plan: Plan, schedule: RunSchedule | None) -> PoolSize:
     """How many load items the run needs. In a closed loop nobody knows: the rate that the workload is meant for,
     over the planned time."""
@@ -178,11 +188,15 @@ def _segment(plan: Plan, load: OpenLoop, windows: tuple[Window, ...], numbers: I
 
 def _part(load: OpenLoop, window: Window, seed: int, numbers: Iterator[int]) -> tuple[NDArray[Any], ...]:
     """Due offsets, items and phases of one window."""
-    rng = stream(seed, Purpose[f"{window.phase.upper()}_ARRIVALS"])
-    arrivals = window_arrivals(load, window.phase, (window.end_ns - window.start_ns) / 1e9, rng)
+    arrivals = _arrivals(load, window, seed)
     count = len(arrivals.due_offset_ns)
     items = arrivals.item if arrivals.item is not None else np.fromiter(islice(numbers, count), np.int32, count)
     return arrivals.due_offset_ns + window.start_ns, items, np.full(count, PHASES.index(window.phase), np.uint8)
+
+
+def _arrivals(load: OpenLoop, window: Window, seed: int) -> Trace:
+    rng = stream(seed, Purpose[f"{window.phase.upper()}_ARRIVALS"])
+    return window_arrivals(load, window.phase, (window.end_ns - window.start_ns) / 1e9, rng)
 
 
 def _item_numbers(plan: Plan, block: int = 4096) -> Iterator[int]:

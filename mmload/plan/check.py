@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mmload.errors import UsageError
 from mmload.model.plan import ClosedLoop, OpenLoop, Plan
+from mmload.plan.access import check_access
 from mmload.plan.variants import load_variant
 
 _LONGEST_S = 14 * 86400.0
@@ -17,6 +18,7 @@ def check_plan(plan: Plan) -> None:
     for key, value, low, high in _bounds(plan):
         if not low <= value <= high:
             raise UsageError(f"the plan's {key} {value:g} is out of range", f"it takes {low:g} to {high:g}")
+    check_access(plan.url, plan.access)
     if plan.variant is not None:
         load_variant(plan.variant)
     if plan.meeting is not None and not 0 <= plan.meeting.expected <= plan.workers:
@@ -47,8 +49,9 @@ def check_meeting(plan: Plan) -> None:
 def _bounds(plan: Plan) -> Iterator[tuple[str, float, float, float]]:
     load = plan.load
     if isinstance(load, OpenLoop):
+        slowest_rps = 0.01 if load.trace is None else 0.0  # what a recorded day had is never too little
         for rate in (load.rate_rps, *load.steps_rps, *(load.ramp_rps or ())):
-            yield "rate_rps", rate, 0.01, 100_000
+            yield "rate_rps", rate, slowest_rps, 100_000
     else:
         yield "concurrency", load.concurrency, 1, 20_000
     yield "duration_s", plan.duration_s, 1.0, _LONGEST_S

@@ -5,7 +5,6 @@ crew.py        what is alive meanwhile, and the loop turn in which it is heard, 
 profile.py     when the profilers attach and let go
 ledger.py      the manifest as it grows, and the folder's last word: status, validity, summary
 watch.py       ends a run early when the server died, lost a rank or hangs
-scratch.py     where payloads lie until the workers have mapped them
 tracker.py     what the live display shows
-interrupt.py   Ctrl-C and SIGTERM, obeyed between two steps
+interrupt.py   Ctrl-C, SIGTERM and a hang-up, obeyed between two steps
 """

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a flag that the run looks at between two steps, so that nothing is torn down half-way."""
+"""SIGINT, SIGTERM and SIGHUP as a flag that the run looks at between two steps: nothing is torn down half-way."""
 
 from __future__ import annotations
 
@@ -29,9 +29,13 @@ class Interruption:
 
 @contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Catch SIGINT and SIGTERM (main thread only) for as long as the block runs."""
+    """Catch SIGINT, SIGTERM and, unless nohup has it ignored, SIGHUP (main thread only) for as long as the block
+    runs."""
     caught = Interruption()
-    before = {number: signal.signal(number, caught.take) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, caught.take) for number in numbers}
     try:
         yield caught
     finally:

@@ -143,7 +143,13 @@ def _ranks(target: Target, info: ServerInfo) -> list[RankInfo]:
 def _hire(plan: Plan, target: Target, digests: Digests, scratch: Path, crew: Crew, stack: ExitStack) -> None:
     """Start the workers, or have them join, and wait until each is ready."""
     crew.tracker.enter("workers")
-    endpoint = Endpoint(url=target.url, path=workload_of(plan).endpoint, timeout_s=plan.timeout_s)
+    flags = crew.ledger.manifest.flags
+    endpoint = Endpoint(
+        url=target.url,
+        path=workload_of(plan).endpoint,
+        timeout_s=plan.timeout_s,
+        adds_text=bool(flags.get("stream_output") or flags.get("incremental_streaming_output")),
+    )
     layout = crew.layout
     if plan.meeting is None:
         fleet = Fleet.of_children(_jobs(plan, endpoint, scratch, layout), layout, scratch)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
+from typing import IO
 
 from rich.console import Console
 from rich.text import Text
@@ -32,25 +34,36 @@ def print_error(error: MmloadError) -> None:
 
 
 class LastingConsole(Console):
-    """A reader of the pipe that has gone away (`mmload run | head -2`) ends the output, not the program."""
+    """A reader that has gone away (`mmload run | head -2`, or a terminal that hung up) ends the output, not the
+    program."""
 
     def on_broken_pipe(self) -> None:
-        give_up_output()
+        give_up_output(self.file)
+
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError as error:
+            if error.errno != errno.EIO:  # what a terminal that hung up answers
+                raise
+            self.on_broken_pipe()
 
 
-def give_up_output() -> None:
-    """What is written from now on goes nowhere."""
+def give_up_output(stream: IO[str]) -> None:
+    """What is written to it from now on goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def print_document(text: str) -> None:
     """A JSON document on standard output, which ends in its own newline."""
     try:
         print(text, end="", flush=True)
-    except BrokenPipeError:
-        give_up_output()
+    except OSError as error:
+        if error.errno not in {errno.EPIPE, errno.EIO}:
+            raise
+        give_up_output(sys.stdout)
 
 
 def render_error(error: MmloadError) -> Text:

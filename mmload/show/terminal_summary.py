@@ -184,6 +184,7 @@ def _generator(summary: Summary) -> list[Text]:
     p50, p99, longest = figures([health.lag_p50_ms, health.lag_p99_ms, health.lag_max_ms])
     items = [
         f"lag p99 {p99} ms (p50 {p50}, max {longest})",
+        *([] if health.read_lag_p99_ms is None else [f"read lag p99 {figure(health.read_lag_p99_ms)} ms"]),
         f"longest stall {figure(health.longest_stall_ms, most=1)} ms",
         f"{figure(health.cpu_s_per_1000_requests)} CPU-s per 1,000 requests",
         f"CPU {figure(health.cpu_pct, most=1)} %",

@@ -24,7 +24,7 @@ NO_ERROR = -1
 
 _BATCH = 4096  # records that are alive at once while they are read
 _PART = 65_536  # requests whose tokens are looked at together
-_TIMES = ("due_ns", "sent_ns", "connect_ns", "first_token_ns", "done_ns")
+_TIMES = ("due_ns", "sent_ns", "connect_ns", "first_token_ns", "done_ns", "read_lag_ns")
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens")
 _KINDS: dict[str, dict[str, int]] = {
     "phase": {name: code for code, name in enumerate(PHASES)},
@@ -45,6 +45,7 @@ class RequestLine(RequestRecord, frozen=True, kw_only=True, gc=False):  # what c
     connect_ns: Nanoseconds = 0
     first_token_ns: Nanoseconds | None = None
     done_ns: Nanoseconds | None = None
+    read_lag_ns: Nanoseconds | None = None
     token_ns: list[Nanoseconds] = msgspec.field(default_factory=list)
     worker: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
 
@@ -68,6 +69,7 @@ class RequestTable(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     connect_ns: NDArray[np.int64]
     first_token_ns: NDArray[np.int64]
     done_ns: NDArray[np.int64]
+    read_lag_ns: NDArray[np.int64]
     prompt_tokens: NDArray[np.int32]
     completion_tokens: NDArray[np.int32]
     cached_tokens: NDArray[np.int32]
@@ -110,6 +112,12 @@ class RequestTable(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def token_count(self) -> NDArray[np.int64]:
         """How many arrivals of tokens each request has."""
         return np.diff(self.token_bounds)
+
+    @property
+    def answer_tokens(self) -> NDArray[np.int64]:
+        """How many tokens each answer has: what the server says, or the arrivals where these are more. No piece of a
+        stream is less than a token, so a server that says fewer is wrong."""
+        return np.maximum(self.completion_tokens, self.token_count)
 
     def has_error(self, text: str | None) -> NDArray[np.bool_]:
         """Which requests have just this error; None: which have none."""

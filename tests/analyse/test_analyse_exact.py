@@ -70,7 +70,7 @@ def test_latencies_are_those_of_the_measured_requests_in_order(records):
     ]
     first = [since(r.due_ns, r.first_token_ns) if r.outcome == "ok" else math.inf for r in records]
     assert latency.ttft_ms(table).tolist() == (first if any(r.first_token_ns is not None for r in records) else [])
-    counted = [(r, r.completion_tokens or len(r.token_ns)) for r in ok if r.first_token_ns is not None]
+    counted = [(r, max(r.completion_tokens or 0, len(r.token_ns))) for r in ok if r.first_token_ns is not None]
     assert latency.tpot_ms(table).tolist() == [
         since(r.first_token_ns, r.done_ns) / (n - 1) for r, n in counted if n > 1
     ]
@@ -95,7 +95,7 @@ def test_rates_count_what_came_within_the_window(records):
     assert load.achieved_rps(table, WINDOW) == sum(is_within(r.done_ns) for r in ok) / WINDOW.length_s
     assert load.answers_to_warmup(table, WINDOW) == sum(is_within(r.done_ns) for r in ok if r.phase == "warmup")
     arrived = [
-        (r.completion_tokens or len(arrivals)) * sum(map(is_within, arrivals)) / len(arrivals)
+        max(r.completion_tokens or 0, len(r.token_ns)) * sum(map(is_within, arrivals)) / len(arrivals)
         for r in ok
         if (arrivals := r.token_ns or [r.done_ns]) and (r.completion_tokens or r.token_ns)
     ]

@@ -2,7 +2,7 @@ import pytest
 from factory import START_NS, S, make_run
 
 from mmload.analyse.load import Window, measure_window, measured_requests
-from mmload.analyse.load_generator import generator_faults, generator_health
+from mmload.analyse.load_generator import generator_faults, generator_health, generator_warnings
 from mmload.model.plan import GeneratorLimits
 from mmload.model.records import GeneratorSample
 from mmload.model.result import GeneratorHealth
@@ -47,11 +47,35 @@ def test_a_good_generator_has_no_faults():
             {"longest_stall_ms": None},
             "no word from the generator in the measure window: nobody can tell whether it stood still",
         ),
+        (
+            {"lag_share": 0.25, "lag_mean_ms": 5.0},
+            "25% of the response time was the generator's own lag, the limit is 20%: use more --workers, or fewer requests",
+        ),
+        ({"read_lag_p99_ms": 80.0}, "answers were read late: p99 80.0 ms after they came, the limit is 10 ms"),
+        (
+            {"busiest_pct": 99.6},
+            "the generator was at its own limit: a worker took 100 % of a core, the limit is 95 %: use more --workers",
+        ),
         ({"undelivered": 3}, "3 of 2,000 scheduled requests were not delivered (0.15%), the limit is 0.10%"),
     ],
 )
 def test_each_limit_passed_is_a_sentence_with_its_figure(changes, sentence):
     assert generator_faults(health(**changes), LIMITS) == [sentence]
+
+
+def test_lag_that_can_be_seen_in_the_p99_is_a_warning():
+    assert generator_warnings(health(lag_p99_ms=9.0), 200.0) == []
+    assert generator_warnings(health(lag_p99_ms=9.0), None) == []
+    (warning,) = generator_warnings(health(lag_p99_ms=9.0), 100.0)
+    assert "9.0 ms late (p99), 9% of the P99 response time" in warning
+
+
+def test_the_share_of_lag_is_of_the_response_time_of_correct_answers(tmp_path):
+    run = make_run(tmp_path)
+    measured = measured_requests(run.requests, measure_window(run))
+    found = generator_health(measured, 0, [], measure_window(run))
+    response_ms = (measured.done_ns[measured.is_ok] - measured.due_ns[measured.is_ok]).mean() / 1e6
+    assert found.lag_share == pytest.approx(found.lag_mean_ms / response_ms)
 
 
 def test_lag_is_sent_behind_due_without_the_time_to_connect(tmp_path):

@@ -1,10 +1,16 @@
 import msgspec
 import pytest
 from factory import START_NS, S, Truth, make_run, requests_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mmload.analyse import load
 from mmload.analyse.load import Window
+from mmload.model.plan import OpenLoop
+from mmload.model.records import RequestRecord
 from mmload.store.append import write_document
+from mmload.store.lock import writing
+from mmload.store.read import Run, read_lines
 from mmload.store.requests import table_of
 
 WINDOW = Window(0, 10 * S, complete=True)
@@ -66,15 +72,67 @@ def test_a_run_that_never_measured_has_no_window(tmp_path):
     assert load.measure_window(type(run)(run.layout.path)) is None
 
 
-def test_scheduled_requests_without_a_record_are_missing(tmp_path):
-    run = make_run(tmp_path, rate_rps=100, duration_s=10)
-    measured = load.measured_requests(run.requests, load.measure_window(run))
-    assert load.missing_requests(measured[:-7], load.measure_window(run), run.plan) == 7
+def without(run, *numbers):
+    """The same run, of which the measured requests at these places have lost their records."""
+    lost = {f"measure-{number:06d}" for number in numbers}
+    kept = [r for r in read_lines(run.layout.requests, RequestRecord) if r.id not in lost]
+    run.layout.requests.write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in kept))
+    return Run(run.layout.path)
 
 
-def test_nobody_knows_what_is_missing_in_a_closed_loop(tmp_path):
-    run = make_run(tmp_path, concurrency=8, duration_s=5)
-    assert load.missing_requests(table_of([]), load.measure_window(run), run.plan) == 0
+def missing_and_offered(run):
+    window = load.measure_window(run)
+    measured = load.measured_requests(run.requests, window)
+    return load.missing_requests(run, measured, window), load.offered_rps(run, measured, window)
+
+
+def test_scheduled_requests_without_a_record_are_missing_and_were_offered(tmp_path):
+    run = without(make_run(tmp_path, rate_rps=100, duration_s=10), *range(993, 1000))
+    assert missing_and_offered(run) == (7, 100)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lost=st.sets(st.integers(0, 900)), ends_after_s=st.floats(11.5, 30))
+def test_what_was_offered_does_not_depend_on_which_records_survived_a_kill(tmp_path_factory, lost, ends_after_s):
+    truth = {
+        "duration_s": 40,
+        "warmup_s": 2,
+        "status": "partial",
+        "ends_after_s": ends_after_s,
+        "response_ms": [0.2] * 4000,
+    }
+    run = make_run(tmp_path_factory.mktemp("run"), **truth)
+    missing, offered = missing_and_offered(run)
+    assert missing <= 1  # one may have been in flight
+    assert offered == pytest.approx(100, rel=0.2)
+    assert missing_and_offered(without(run, *lost)) == (missing + len(lost), offered)
+
+
+def test_while_a_run_goes_on_what_has_no_record_is_in_flight_and_was_offered(tmp_path):
+    run = make_run(tmp_path, duration_s=40, ends_after_s=22, response_ms=[1000.0] * 4000, status="running")
+    killed, offered = missing_and_offered(run)
+    assert killed == pytest.approx(100, abs=40)
+    with writing(run.layout.plan):
+        assert missing_and_offered(Run(run.layout.path)) == (0, offered)
+
+
+@pytest.mark.parametrize(("ends_after_s", "missing"), [(None, 7), (22, 0)])
+def test_without_its_trace_the_plan_and_the_records_say_what_was_offered(tmp_path, ends_after_s, missing):
+    run = make_run(tmp_path, ends_after_s=ends_after_s, status="complete" if ends_after_s is None else "partial")
+    lost = OpenLoop(rate_rps=100, arrival="trace", trace=str(tmp_path / "gone.csv"), trace_sha256="0" * 64)
+    write_document(run.layout.plan, msgspec.structs.replace(run.plan, load=lost))
+    assert missing_and_offered(without(run, *range(7)))[0] == missing
+
+
+def test_in_a_closed_loop_what_the_generator_counted_and_has_no_record_is_missing(tmp_path):
+    whole = make_run(tmp_path, concurrency=8, duration_s=5)
+    assert missing_and_offered(whole) == (0, None)
+    assert missing_and_offered(without(whole, 3, 400)) == (2, None)
+
+
+def test_nobody_knows_what_is_missing_of_a_closed_loop_that_was_cut_short(tmp_path):
+    run = make_run(tmp_path, concurrency=8, duration_s=5, status="partial")
+    assert missing_and_offered(without(run, 3)) == (0, None)
 
 
 def test_tokens_and_cache_are_unknown_where_the_server_does_not_say():
@@ -96,6 +154,7 @@ def test_a_cache_hit_is_a_request_of_which_more_than_half_was_cached():
         (9, [9.5, 9.9, 10.5, 11], 4, 2),  # a backlog: the rest came later
         (-1, [-0.5, 0.5, 1, 2], 4, 3),  # due in warm-up, answered in the window
         (9, [9.5, 10.5], 12, 6),  # an event may bring several tokens
+        (9, [9.5, 9.9, 10.5, 11], 3, 2),  # more pieces than the server says tokens
         (1, [1.5, 2], None, 2),  # the server does not say how many: one an event
         (9, [], 30, 0),  # not streamed, done after the window
     ],

@@ -56,6 +56,19 @@ def test_a_run_that_was_killed_is_partial_and_keeps_its_figures(tmp_path):
     assert summary.offered_rate_rps == pytest.approx(100, rel=0.1)
 
 
+def test_requests_without_a_record_are_undelivered_and_said(tmp_path):
+    run = make_run(tmp_path, status="running", ends_after_s=22)
+    lines = run.layout.requests.read_text().splitlines(keepends=True)
+    whole = summarise(run)
+    run.layout.requests.write_text("".join(line for n, line in enumerate(lines) if n % 2 or '"measure"' not in line))
+    half = again(run)
+    assert half.offered_rate_rps == whole.offered_rate_rps
+    assert half.generator.scheduled == whole.generator.scheduled
+    missing = half.generator.undelivered
+    assert missing == half.generator.scheduled - half.requests > 900
+    assert f"{missing:,} of {half.generator.scheduled:,} scheduled requests have no record" in half.warnings
+
+
 def test_a_run_that_ended_before_it_measured_claims_nothing(tmp_path):
     run = make_run(tmp_path, duration_s=5)
     write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, phases=[], status="failed"))
@@ -128,16 +141,28 @@ def test_a_generator_that_lagged_makes_the_run_invalid_whatever_became_of_the_se
     assert any("sent late" in reason for reason in judge_generator(summarise(late), late.plan.limits))
 
 
-def test_when_most_requests_failed_that_is_the_first_warning(tmp_path):
+def test_when_most_requests_failed_that_is_the_first_warning_and_then_how_the_others_did(tmp_path):
     outcomes = dict.fromkeys(range(300), "http_error") | dict.fromkeys(range(300, 400), "timeout")
-    run = make_run(tmp_path, duration_s=5, outcomes=outcomes)
+    run = make_run(tmp_path, duration_s=5, outcomes=outcomes, response_ms=range(500))
     write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, warnings=["something small"]))
     assert again(run).warnings == [
         "400 of 500 requests failed, 300 of them with: planted: http_error",
+        "ok only: response p50 449.0, P99 498.0 ms (100)",
         "something small",
     ]
     half = make_run(tmp_path, number=1, duration_s=5, outcomes=dict.fromkeys(range(250), "timeout"))
     assert summarise(half).warnings == []
+
+
+def test_a_server_that_says_fewer_tokens_than_it_sends_pieces_is_named_and_not_believed(tmp_path):
+    run = make_run(tmp_path, duration_s=5)
+    path, honest = run.layout.requests, summarise(run)
+    path.write_text(path.read_text().replace('"completion_tokens":4', '"completion_tokens":2'))
+    summary = again(run)
+    assert (summary.tpot_ms, summary.tokens_per_s) == (honest.tpot_ms, honest.tokens_per_s)
+    assert summary.warnings[-1:] == [
+        "500 answers bring more pieces than the server says tokens: the pieces are counted"
+    ]
 
 
 def test_answers_owed_from_warm_up_are_named_when_they_raise_the_achieved_rate(tmp_path):

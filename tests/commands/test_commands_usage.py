@@ -5,6 +5,8 @@ from typer.testing import CliRunner
 
 from mmload.cli import app
 from mmload.errors import MmloadError, UsageError
+from mmload.plan.arrivals import build_schedule, pool_size
+from mmload.plan.check import check_plan
 
 
 def refusal(*args) -> MmloadError:
@@ -17,7 +19,7 @@ def refusal(*args) -> MmloadError:
     ("args", "message", "hint"),
     [
         (["--variant", "optimised"], "unknown variant 'optimised'", "did you mean optimized"),
-        (["--variant", "zzz"], "unknown variant 'zzz'", "there are: commit"),
+        (["--variant", "zzz"], "unknown variant 'zzz'", "there are: async-batch"),
         (["--workload", "image-small"], "unknown workload 'image-small'", "images-small"),
         (["--gate", "relase"], "unknown gate 'relase'", "release"),
         (["--engine", "standing"], "unknown engine 'standing'", "standin"),
@@ -47,6 +49,21 @@ def refusal(*args) -> MmloadError:
         (["--items", "nowhere.jsonl"], "no file nowhere.jsonl", "--items"),
         (["--rate", "0.01", "--duration", "1s"], "is no request", "--rate"),
         (["--url", "localhost:30000"], "is not a server's URL", "http://"),
+        (["--url", "http://127.0.0.1:99999"], "'http://127.0.0.1:99999' is not a server's URL", "http://"),
+        (["--url", "http://127.0.0.1:0"], "is not a server's URL", "http://"),
+        (["--url", "http://[::1"], "is not a server's URL", "http://"),
+        (["--url", "http://user:pw@127.0.0.1:1"], "holds a user name or password", "$MMLOAD_TOKEN, or give --header"),
+        (["--url", "http://user@127.0.0.1:1/v1?a=@"], "holds a user name or password", "$MMLOAD_TOKEN"),
+        (["--header", "Content-Length: 5"], "the header Content-Length can't be set", "leave it out"),
+        (["--header", "transfer-encoding: chunked"], "the header transfer-encoding can't be set", "leave it out"),
+        (["--header", "X-Request-ID: 1"], "the header X-Request-ID can't be set", "leave it out"),
+        (["--header", "Accept: text/plain"], "the header Accept can't be set", "leave it out"),
+        (["--header", "Accept-Encoding: gzip"], "the header Accept-Encoding can't be set", "leave it out"),
+        (["--header", "Content-Type: text/plain"], "the header Content-Type can't be set", "leave it out"),
+        (["--header", "Connection: close"], "the header Connection can't be set", "leave it out"),
+        (["--ca", "nowhere.pem", "--url", "https://127.0.0.1:1"], "nowhere.pem", "PEM"),
+        (["--ca", "nowhere.pem", "--url", "http://127.0.0.1:1"], "(--ca) are for https", "leave --ca out"),
+        (["--ca", "nowhere.pem"], "(--ca) are for https", "leave --ca out"),
         (["--plan", "nowhere.json"], "no plan file", "plan.json"),
     ],
 )
@@ -60,6 +77,13 @@ def test_a_wrong_option_is_named_with_what_it_takes(args, message, hint, tmp_pat
     assert not (tmp_path / "profiles").exists()
 
 
+def test_a_password_in_a_url_is_never_shown_or_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["run", "--url", "http://user:hush@127.0.0.1:1"])
+    assert "hush" not in result.output + str(result.exception) + result.exception.hint
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_key_names_the_file_and_the_nearest_key(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my.toml").write_text('about = "x"\nrate_rps = 5\nstreem = true\n[[items]]\nmodality = "text"\n')
@@ -67,3 +91,30 @@ def test_an_unknown_key_names_the_file_and_the_nearest_key(tmp_path, monkeypatch
     assert error.exit_code == 2
     assert "my.toml: unknown key `streem`" in str(error)
     assert "stream" in error.hint
+
+
+def sent(monkeypatch, *args):
+    """The plan that a command line makes, and what is said on standard error; nothing is run."""
+    plans = []
+    monkeypatch.setattr("mmload.commands.run._measure", lambda plan, _out, **_options: plans.append(plan) or 0)
+    result = CliRunner().invoke(app, ["run", *args])
+    assert result.exit_code == 0, result.output
+    return plans[0], result.stderr
+
+
+def test_a_trace_may_be_as_sparse_as_it_was_recorded(tmp_path, monkeypatch):
+    (tmp_path / "night.csv").write_text("t_s\n0\n1500\n")
+    plan, said = sent(monkeypatch, "--trace", str(tmp_path / "night.csv"))
+    check_plan(plan)
+    schedule = build_schedule(plan)
+    assert (len(schedule.main), len(schedule.profile)) == (2, 0)
+    assert pool_size(plan, schedule) == (2, 2)
+    assert said == ""
+
+
+def test_a_traces_unused_columns_are_named_on_standard_error(tmp_path, monkeypatch):
+    file = tmp_path / "mooncake.jsonl"
+    file.write_text('{"timestamp": 0, "input_length": 9}\n{"timestamp": 15, "input_length": 9}\n')
+    _, said = sent(monkeypatch, "--trace", str(file))
+    assert f"{file}: columns not used: input_length" in said
+    assert "`timestamp` is read as seconds" in said

@@ -30,7 +30,7 @@ def secure(tmp_path):
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            requests.append((dict(self.headers), body))
+            requests.append((self.headers.items(), body))
             connections.add(self.client_address)
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
@@ -40,9 +40,10 @@ def secure(tmp_path):
 
         def do_GET(self):
             self.send_response(200 if self.headers["Authorization"] == "Bearer secret" else 401)
-            self.send_header("Content-Length", "2")
+            host = ",".join(self.headers.get_all("Host")).encode()
+            self.send_header("Content-Length", str(len(host)))
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(host)
 
         def log_message(self, *args):
             pass
@@ -64,13 +65,27 @@ def test_a_load_goes_over_tls_with_what_was_asked_for(secure, run_load):
     records = load.finish()
     assert {record.outcome for record in records} == {"ok"}, records[0].error
     assert len(requests) == len(records) == 60
-    for headers, body in requests:
+    for sent, body in requests:
+        headers = dict(sent)
         assert headers["Authorization"] == "Bearer secret"
         assert headers["X-Team"] == "vision"
         assert headers["X-Request-Id"] in {record.id for record in records}
         assert json.loads(body)["top_p"] == 0.5
     assert len(connections) < 15
     assert sum(record.connect_ns > 0 for record in records) == len(connections)
+
+
+@pytest.mark.live
+def test_host_and_authorization_take_the_place_of_mmloads_own_however_they_are_written(secure, run_load):
+    url, ca, requests, _ = secure
+    access = Access(ca_file=str(ca), headers={"host": "vision.example", "AUTHORIZATION": "Bearer secret"})
+    load = run_load(url, rate_rps=20, access=access, environment={"MMLOAD_TOKEN": "another"})
+    load.start()
+    assert {record.outcome for record in load.finish()} == {"ok"}
+    for headers, _ in requests:
+        assert [(k, v) for k, v in headers if k.lower() == "host"] == [("Host", "vision.example")]
+        assert [v for k, v in headers if k.lower() == "authorization"] == ["Bearer secret"]
+    assert Site(url, access).get("/health", 5.0).body == b"vision.example"
 
 
 @pytest.mark.live
@@ -100,6 +115,10 @@ def test_no_secret_stands_in_a_plan():
     assert request_headers(access, {"MY_TOKEN": "s"}) == {"Authorization": "Bearer s", "X-A": "b"}
     assert request_headers(access, {}) == {"X-A": "b"}
     assert b"Bearer" not in msgspec.json.encode(access)
+
+
+def test_a_url_is_the_same_however_its_scheme_is_written():
+    assert (Site("HTTP://127.0.0.1:1/v1/").url, Site("http://[::1]").port) == ("http://127.0.0.1:1/v1", 80)
 
 
 def test_a_certificate_file_that_is_none_is_named(tmp_path):

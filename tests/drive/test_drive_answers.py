@@ -15,8 +15,8 @@ def delta(content, finish=None):
     return {"choices": [{"delta": {"content": content}, "finish_reason": finish}]}
 
 
-def read(path, *pieces, stream):
-    reader = reader_for(path, stream=stream)
+def read(path, *pieces, stream, adds_text=False):
+    reader = reader_for(path, stream=stream, adds_text=adds_text)
     for number, piece in enumerate(pieces):
         reader.feed(piece, 1000 + number)
     reader.finish()
@@ -51,6 +51,20 @@ def test_a_generate_stream_repeats_its_text_and_is_not_doubled():
     assert (answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens) == (3, 2, 0)
 
 
+def test_a_generate_stream_that_adds_to_its_text_keeps_what_it_says_twice():
+    pieces = [event({"text": text}) for text in ("ha", "ha", "hax", "1")]
+    answer = read("/generate", *pieces, event(b"[DONE]"), stream=True, adds_text=True)
+    assert "".join(answer.text) == "hahahax1"
+    assert len(answer.token_ns) == 4
+
+
+def test_a_call_of_a_tool_is_an_answer():
+    call = {"index": 0, "function": {"name": "look", "arguments": "{}"}}
+    answer = read(CHAT, event({"choices": [{"delta": {"tool_calls": [call]}}]}), event(b"[DONE]"), stream=True)
+    assert json.loads("".join(answer.text)) == call
+    assert len(answer.token_ns) == 1
+
+
 def test_a_whole_answer_has_no_token_times():
     body = json.dumps({"choices": [{"message": {"content": "ab"}}], "usage": None}).encode()
     answer = read(CHAT, body[:7], body[7:], stream=False)
@@ -70,6 +84,15 @@ def test_a_whole_answer_has_no_token_times():
         ([event(delta("a")) + event(b"[DONE]") + event(delta("b"))], "malformed"),
         ([event({"error": {"message": "out of memory"}})], "http_error"),
         ([event(delta("a", "abort"))], "http_error"),
+        (
+            [event(delta("a")), event({"object": "error", "message": "oom", "code": 500}), event(b"[DONE]")],
+            "http_error",
+        ),
+        ([event(delta("a")), event({"detail": "Internal Server Error"}), event(b"[DONE]")], "http_error"),
+        ([event(delta("a")), b"event: error\n" + event({"message": "oom"}), event(b"[DONE]")], "http_error"),
+        ([b"event: error\n\n"], "http_error"),
+        ([event(b'{"choices":[{"delta":{"content":"\xff"}}]}')], "malformed"),
+        ([event(b"[" * 100_000)], "malformed"),
     ],
 )
 def test_a_bad_stream_is_known_by_its_kind(pieces, outcome):

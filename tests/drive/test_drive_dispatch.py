@@ -4,6 +4,7 @@ import time
 
 import gevent
 import gevent.event
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +132,21 @@ def closed(requests=None, phases=(("warmup", 0.0), ("measure", 1e9)), concurrenc
     loop = ClosedLoop(command, concurrency, requests, sender)
     loop.run(lambda phase, due_ns: a_due(next(numbers), due_ns, phase), FakeClock())
     return records
+
+
+def test_a_slot_falls_free_when_its_answer_came_however_late_that_was_read():
+    dues = []
+
+    def exchange(due):
+        dues.append(due.due_ns)
+        gevent.sleep(0.01)  # read ten milliseconds after it came
+        return msgspec.structs.replace(a_record(due), done_ns=due.due_ns + 1000)
+
+    sender, _ = a_sender(exchange)
+    start_ns = time.monotonic_ns()
+    command = Closed(segment="main", start_ns=start_ns, concurrency=1, phases=[("measure", 1e9)], requests=4)
+    ClosedLoop(command, 1, 4, sender).run(lambda phase, due_ns: a_due(len(dues), due_ns, phase), FakeClock())
+    assert dues == [start_ns + 1000 * number for number in range(4)]
 
 
 @pytest.mark.parametrize("requests", [1, 2, 3, 50])

@@ -44,6 +44,12 @@ SCRIPT = textwrap.dedent(
         "until_close": HEAD.replace(b"Transfer-Encoding: chunked\\r\\n", b"") + TOKEN + DONE,
         "interim": b"HTTP/1.1 100 Continue\\r\\n\\r\\n" + GOOD,
         "never": "never",
+        "interim_apart": [b"HTTP/1.1 100 Continue\\r\\n\\r\\n", GOOD],
+        "not_utf8": HEAD + chunk(b'data: {"choices":[{"delta":{"content":"\\xff"}}]}\\n\\n') + b"0\\r\\n\\r\\n",
+        "nested": HEAD + chunk(b'data: {"x":' + b"[" * 100_000 + b"\\n\\n") + b"0\\r\\n\\r\\n",
+        "gzip": GOOD.replace(b"Transfer", b"Content-Encoding: gzip\\r\\nTransfer", 1),
+        "event_error": HEAD + chunk(TOKEN) + chunk(b"event: error\\ndata: planted\\n\\n") + chunk(DONE) + b"0\\r\\n\\r\\n",
+        "framing_never_ends": [HEAD + chunk(TOKEN) + chunk(DONE), None],
     }
     kind = sys.argv[1]
     listener = socket.create_server(("127.0.0.1", 0))
@@ -63,12 +69,16 @@ SCRIPT = textwrap.dedent(
             answer = ANSWERS[kind]
             if answer == "never":
                 time.sleep(5)
+            elif isinstance(answer, list):
+                for piece in answer:
+                    time.sleep(0.05 if piece else 5)
+                    connection.sendall(piece or b"")
             elif answer is None:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
                 for start in range(0, len(answer), 7):
                     connection.sendall(answer[start:start + 7])
-            if kind not in ("good", "interim"):
+            if kind not in ("good", "interim", "interim_apart"):
                 connection.close()
                 return
 
@@ -104,6 +114,12 @@ def exchange_twice(kind):
     [
         ("good", "ok", 200),
         ("interim", "ok", 200),
+        ("interim_apart", "ok", 200),
+        ("framing_never_ends", "ok", 200),
+        ("not_utf8", "malformed", 200),
+        ("nested", "malformed", 200),
+        ("gzip", "malformed", 200),
+        ("event_error", "http_error", 200),
         ("cut_after_done", "ok", 200),
         ("until_close", "ok", 200),
         ("http_500", "http_error", 500),

@@ -38,6 +38,47 @@ def test_a_trace_need_not_name_items_and_may_carry_other_keys(tmp_path):
     assert trace.item is None
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
+    for name, text in (
+        ("excel.csv", "\ufefftimestamp, item\n0,1\n2,0\n"),
+        ("excel.jsonl", '\ufeff{"t_s": 0, "item": 1}'),
+    ):
+        trace = trace_of(tmp_path, text, name)
+        assert trace.item[0] == 1
+        assert trace.unused == ()
+
+
+@pytest.mark.parametrize("text", ["0.5\n", "0.5,1\n1.5,2\n", "TIMESTAMP;item\n1;2\n"])
+def test_a_csv_without_a_header_that_names_the_time_says_which_is_expected(tmp_path, text):
+    with pytest.raises(
+        ConfigError, match=r"trace\.csv line 1: expected a header .* t_s, timestamp_ms, timestamp"
+    ) as caught:
+        trace_of(tmp_path, text, "trace.csv")
+    assert text.splitlines()[0].lower() in str(caught.value)
+    assert "'t_s,item'" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "unused", "in_seconds"),
+    [
+        (
+            "mooncake.jsonl",
+            '{"timestamp": 1500, "input_length": 9, "hash_ids": [1]}\n',
+            ("hash_ids", "input_length"),
+            True,
+        ),
+        ("azure.csv", "TIMESTAMP,ContextTokens\n2023-11-16 18:17:03.9799600,4808\n", ("contexttokens",), False),
+        ("plain.csv", "timestamp,item\n0,1,7\n", (), True),
+    ],
+)
+def test_columns_that_are_not_used_are_named_and_seconds_are_said(tmp_path, name, text, unused, in_seconds):
+    trace = trace_of(tmp_path, text, name)
+    assert (trace.unused, trace.in_seconds) == (unused, in_seconds)
+    notices = " ".join(trace.notices)
+    assert all(column in notices for column in unused)
+    assert ("timestamp_ms" in notices) == (bool(unused) and in_seconds)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,5 +1,6 @@
 """Bad weather: whatever happens in a run, its exit code is right, what was measured is kept and nothing is left behind."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -10,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from command import gone
 
@@ -74,6 +76,21 @@ def test_an_interrupted_run_keeps_what_it_measured(mmload, number, code):
     assert summary["status"] == "partial"
     assert summary["requests"] > 0
     assert gone(everything)
+
+
+def test_starving_the_worker_of_a_closed_loop_makes_no_quiet_number(mmload):
+    run = mmload("run", "--concurrency", "4", "--warmup", "0s", "--duration", "4s", "--no-profile")
+    run.until_measuring()
+    (worker,) = workers(run)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while run.process.poll() is None:
+            worker.suspend()
+            time.sleep(0.09)  # no stall is long enough to be one
+            worker.resume()
+            time.sleep(0.02)
+    run.finish()
+    assert run.code == 4
+    assert "answers were read late" in " ".join(run.document("manifest.json")["validity"])
 
 
 def test_a_killed_mmload_leaves_nothing_behind_and_a_readable_folder(mmload):

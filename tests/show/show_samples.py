@@ -134,6 +134,7 @@ def summary(**changes: Any) -> Summary:
             lag_p50_ms=0.212,
             lag_p99_ms=0.418,
             lag_max_ms=1.27,
+            read_lag_p99_ms=0.309,
             longest_stall_ms=3.3,
             cpu_pct=22.6,
             cpu_s_per_1000_requests=0.226,
