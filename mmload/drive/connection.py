@@ -149,12 +149,13 @@ class Connection:
     def _note_arrival(self, stamps: list[tuple[int, int, bytes]]) -> None:
         """The kernel's stamp is on the wall clock; how long ago that was is taken off the monotonic one. A stamp that
         makes no sense (somebody set the wall clock) is not believed."""
+        wall_ns = time.time_ns()  # before the other: an interruption between makes an arrival late, never early
         self.arrived_ns = time.monotonic_ns()
         self.read_lag_ns = None
         for _, kind, stamp in stamps:
             if kind == _SO_TIMESTAMPNS:
                 seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-                lag_ns = time.time_ns() - seconds * 1_000_000_000 - nanoseconds
+                lag_ns = wall_ns - seconds * 1_000_000_000 - nanoseconds
                 if 0 <= lag_ns < _LONGEST_LAG_NS:
                     self.arrived_ns -= lag_ns
                     self.read_lag_ns = lag_ns

@@ -17,7 +17,7 @@ from mmload.session.interrupt import interruption
 @pytest.fixture
 def handlers():
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}  # a miss must not end the tests
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
