@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from mmload import __version__
-from mmload.commands import gate, run, runs, serve, variants, worker, workload
+from mmload.commands import gate, handoff, run, runs, serve, variants, worker, workload
 from mmload.errors import EXIT_OWN_FAULT, MmloadError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("run", rich_help_panel="Measure")(run.run)
 app.command("worker", rich_help_panel="Measure")(worker.worker)
 app.command("serve", rich_help_panel="Measure")(serve.serve)
+app.command("handoff", rich_help_panel="Measure")(handoff.handoff)
 app.command("gate", rich_help_panel="Judge")(gate.gate)
 app.add_typer(runs.app, name="runs", rich_help_panel="Look")
 app.add_typer(variants.app, name="variants", rich_help_panel="Look")

@@ -11,7 +11,7 @@ import msgspec
 from mmload.errors import ConfigError, UsageError
 from mmload.plan.config_hints import hint, in_toml_words, nearest
 
-Kind = Literal["variants", "workloads", "gates", "engines", "phases"]
+Kind = Literal["variants", "workloads", "gates", "engines", "phases", "claims"]
 Config = TypeVar("Config", bound=msgspec.Struct)
 
 _PACKAGE = Path(__file__).resolve().parent.parent

@@ -17,16 +17,17 @@ _OBJECT = b"o"  # the tag of a strategy's own broadcasts
 
 
 class TokenizerHost:
-    """A strategy's host in the tokenizer process, which takes part in no collective."""
+    """A strategy's host in the tokenizer process, which takes part in no collective. modelled_s: as in `from_dict`."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, modelled_s: float | None = None) -> None:
         self.rank: int | None = None
         self.size = 0
         self.is_entry = False
         self.counters = counters
+        self._modelled_s = modelled_s
 
     def build(self, raw: Any) -> MultimodalInputs:
-        return from_dict(raw, self.counters)
+        return from_dict(raw, self.counters, self._modelled_s)
 
     def broadcast_object(self, obj: Any) -> Any:  # noqa: ARG002 - the interface's
         raise RuntimeError("the tokenizer takes part in no broadcast")
@@ -86,18 +87,28 @@ class ObjectChannel:
 
 
 class RankHost(ObjectChannel):
-    """A strategy's host in a rank. second: the tree for a background thread's broadcasts."""
+    """A strategy's host in a rank. second: the tree for a background thread's broadcasts. modelled_s: as in
+    `from_dict`."""
 
-    def __init__(self, rank: int, size: int, collective: Collective, second: Collective, counters: Counters) -> None:
+    def __init__(
+        self,
+        rank: int,
+        size: int,
+        collective: Collective,
+        second: Collective,
+        counters: Counters,
+        modelled_s: float | None = None,
+    ) -> None:
         super().__init__(collective, counters)
         self.rank: int | None = rank
         self.size = size
         self.is_entry = rank == 0
         self._second = second
         self._second_is_open = False
+        self._modelled_s = modelled_s
 
     def build(self, raw: Any) -> MultimodalInputs:
-        return from_dict(raw, self.counters)
+        return from_dict(raw, self.counters, self._modelled_s)
 
     def open_channel(self) -> ObjectChannel:
         """Raises RuntimeError the second time."""

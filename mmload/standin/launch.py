@@ -22,15 +22,24 @@ class Ranks:
     """The rank processes. Nothing of theirs lies in the file system: their sockets are inherited.
 
     variants: of each rank, in order. folder: holds the ZMQ sockets and the counters until all ranks are up.
+    modelled_s: how long a build takes, asleep; None: it is done.
     """
 
-    def __init__(self, variants: list[str], folder: Path, device: DeviceModel, poll_on_idle: bool) -> None:
+    def __init__(
+        self,
+        variants: list[str],
+        folder: Path,
+        device: DeviceModel,
+        poll_on_idle: bool,
+        modelled_s: float | None = None,
+    ) -> None:
         self.requests_address = f"ipc://{folder}/requests"
         self.replies_address = f"ipc://{folder}/replies"
         self.counters_path = folder / "counters"
         self._variants = variants
         self._device = device
         self._poll_on_idle = poll_on_idle
+        self._modelled_s = modelled_s
         self._processes: list[subprocess.Popen[bytes]] = []
         self._lifelines: list[int] = []
 
@@ -51,6 +60,7 @@ class Ranks:
                 second_tree=_fds(trees[1], rank),
                 poll_on_idle=self._poll_on_idle,
                 device=self._device,
+                modelled_s=self._modelled_s,
             )
             self._start_one(spec)
         for ends in (*trees[0].values(), *trees[1].values()):

@@ -24,6 +24,7 @@ from mmload.standin.messages import (
     Prepared,
     Shutdown,
     Step,
+    Together,
     decode_reply,
 )
 from mmload.standin.metrics import Metrics
@@ -62,6 +63,10 @@ class Manager:
         answer = self._answers[prepared.rid] = Answer(prepared, received_s, counted)
         self._down.send(prepared.payload, copy=False)
         return answer
+
+    def receive_together(self, requests: int) -> None:
+        """The ranks take the next so many requests as one receive batch."""
+        self._send(Together(requests))
 
     def check_open(self) -> None:
         """Raises Refused unless requests are taken."""
@@ -124,7 +129,7 @@ class Manager:
             return False
         return True
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message | Together) -> None:
         self._down.send(pickle.dumps(message))
 
     def _read_replies(self) -> None:

@@ -41,6 +41,13 @@ class AbortRequest:
 
 
 @dataclass(slots=True)
+class Together:
+    """To the entry rank alone: take the next so many messages as one receive batch, however slowly they come."""
+
+    messages: int
+
+
+@dataclass(slots=True)
 class Greeting:
     """The first message: the way down is open."""
 

@@ -49,6 +49,7 @@ from mmload.standin.messages import (
     Reply,
     Shutdown,
     Step,
+    Together,
     encode_reply,
 )
 from mmload.standin.pickles import unpickle_object
@@ -114,12 +115,18 @@ class Scheduler:
 
     def read_inbox(self) -> list[Message]:
         """What has come, at most max_recv_per_poll: under overload more comes while this is received, and what runs
-        would wait for ever longer lists."""
+        would wait for ever longer lists. What was announced to come Together is waited for."""
         messages, self._aborts = self._aborts, []
-        while len(messages) < self.device.max_recv_per_poll and self._inbox.poll(0):
+        least, most = 0, self.device.max_recv_per_poll
+        while len(messages) < most and self._inbox.poll(None if len(messages) < least else 0):
             with self.counters.timed("receive"):
                 frame = self._inbox.recv(copy=False)
-            messages.append(unpickle_object(frame.buffer, self.counters))
+            message = unpickle_object(frame.buffer, self.counters)
+            if isinstance(message, Together):
+                least = len(messages) + message.messages
+                most = max(most, least)
+            else:
+                messages.append(message)
         return messages
 
     def broadcast_pyobj(self, messages: list[Message], size: int) -> list[Message]:

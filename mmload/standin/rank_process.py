@@ -43,7 +43,7 @@ class TreeFds(msgspec.Struct, frozen=True):
 
 class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a rank is told at its start. tree: of the scheduler's own collectives. second_tree: for a background thread
-    of its strategy."""
+    of its strategy. modelled_s: how long a build takes, asleep; None: it is done."""
 
     rank: int
     size: int
@@ -56,6 +56,7 @@ class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
     second_tree: TreeFds
     poll_on_idle: bool
     device: DeviceModel
+    modelled_s: float | None = None
 
 
 def process_name(rank: int) -> str:
@@ -73,7 +74,7 @@ def main() -> None:
     collective = spec.tree.collective(spec.rank, spin=spec.poll_on_idle)
     second = spec.second_tree.collective(spec.rank, spin=False)  # nothing idles in it
     counters = CounterTable(Path(spec.counters_path)).counters(process_name(spec.rank))
-    host = RankHost(spec.rank, spec.size, collective, second, counters)
+    host = RankHost(spec.rank, spec.size, collective, second, counters, spec.modelled_s)
     strategy = strategy_class(spec.variant)(host)
     host.strategy_is_made()
     with zmq.Context() as context, context.socket(zmq.PULL) as inbox, context.socket(zmq.PUSH) as outbox:
