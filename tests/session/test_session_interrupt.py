@@ -45,7 +45,9 @@ def test_what_nohup_has_ignored_stays_ignored():
 
 
 @pytest.mark.live
+@pytest.mark.usefixtures("handlers")
 def test_a_run_whose_terminal_hangs_up_is_sealed(tmp_path):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the run inherits it, and these tests may run under nohup
     terminal, slave = pty.openpty()
     load = ["--rate", "20", "--warmup", "0s", "--duration", "60s", "--no-profile", "--out", "out"]
     ends = {"stdin": slave, "stdout": slave, "stderr": slave, "start_new_session": True}
