@@ -1,6 +1,7 @@
 """Commands and servers that end with the test that started them; how laws are searched for counterexamples."""
 
 import os
+import signal
 
 import pytest
 from command import Command
@@ -11,6 +12,14 @@ from hypothesis import settings
 settings.register_profile("everywhere", deadline=None)
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile("gate" if os.environ.get("CI") else "everywhere")
+
+
+@pytest.fixture(autouse=True)
+def _pipe_signal():
+    """A command called in this process lets a closed pipe end it, as is right for one of its own."""
+    before = signal.getsignal(signal.SIGPIPE)
+    yield
+    signal.signal(signal.SIGPIPE, before)
 
 
 @pytest.fixture
