@@ -47,14 +47,14 @@ def left_by(processes):
 
 
 def until_a_round_is_over(command):
-    """Wait for the third pair of tokenizer and ranks: two variants have had their first turn. Its processes."""
+    """Wait for the fifth pair of tokenizer and ranks: with two at once, both variants have had a turn. Its processes."""
     groups = set()
 
-    def third():
+    def fifth():
         groups.update(one.pid for one in command.children() if has_title(one, "handoff_group"))
-        return len(groups) >= 3 and sum(is_rank(one) for one in command.children()) >= 2
+        return len(groups) >= 5 and sum(is_rank(one) for one in command.children()) >= 2
 
-    command.until(third)
+    command.until(fifth)
     return command.children()
 
 
