@@ -155,6 +155,8 @@ class Scheduler:
                 case AbortRequest(rid):
                     self.batcher.remove(rid)
                     self.strategy.on_abort(rid)
+                    if self.host.is_entry and not self.batcher.busy:  # no step will tell that nothing runs any more
+                        self._reply(Step(rids=[], tokens=[], first=[], running=0, queued=0, used_tokens=0))
                 case FlushCache():
                     self.prefix_cache.clear()
                 case Greeting():
