@@ -11,8 +11,8 @@
     `-- Interrupted   129|130|143   the terminal hung up, Ctrl-C or SIGTERM
 
 A failed gate (exit 1) and an inconclusive one (exit 3) are results, not errors. What ends a command is caught once, in
-`cli.main`, which prints the message, then the hint, and exits; threads hand theirs over, and the stand-in server is a
-program of its own.
+`cli.main`, which prints the message, then the hint, and exits; threads hand theirs over; the stand-in server, and a
+worker that joins from another host, are programs of their own.
 """
 
 from __future__ import annotations

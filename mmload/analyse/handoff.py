@@ -25,7 +25,18 @@ from mmload.model.records import ServerScrape
 
 BUILD_STAGES = ("build", "hash")
 HANDOFF_STAGES = (*BUILD_STAGES, "receive", "pickle", "broadcast")
-_ON_EVERY_RANK = ("broadcasts", "receive_batches")  # each rank counts the same event
+# Each rank counts the same event; of the time in the handler the rank that took longest says what it held up.
+_ON_EVERY_RANK = (
+    "broadcasts",
+    "background_broadcasts",
+    "receive_batches",
+    "cache_hits",
+    "cache_evictions",
+    "fallbacks",
+    "feature_hits",
+    "feature_evictions",
+    "handler_wall_seconds",
+)
 
 Values = NDArray[np.float64]
 _Counter = tuple[str, str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +10,11 @@ import typer
 from mmload.commands import options
 from mmload.commands.gate import judge_new_run
 from mmload.commands.options import OUT, in_range, seconds, whole
+from mmload.commands.run_load import load_of_options, meeting_of_options, workers_of_options, workload_of_options
 from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, UsageError
 
 if TYPE_CHECKING:
-    from mmload.model.plan import ClosedLoop, Meeting, OpenLoop, Plan
-    from mmload.plan.workload import Workload
+    from mmload.model.plan import Plan
     from mmload.store.read import Run
 
 # What an option leaves no room for: given together, one of them would be ignored without a word.
@@ -159,12 +158,12 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
         options.refuse_beside(context, "plan", allowed=("out", "json", "url", "plan"))
         chosen = _repeat(plan, url)
     else:
-        workload_name, content = _workload(workload, items)
-        load, length_s = _load(rate, concurrency, trace, arrival, content.rate_rps)
+        workload_name, content = workload_of_options(workload, items)
+        load, length_s = load_of_options(rate, concurrency, trace, arrival, content.rate_rps)
         if requests is None and duration is None and length_s is None:
             requests = content.requests
         in_range(expect_workers, "--expect-workers", 0, 64)
-        local_workers = _workers(workers, load, least=0 if expect_workers else 1)
+        local_workers = workers_of_options(workers, load, least=0 if expect_workers else 1)
         chosen = Plan(
             variant=_known_variant(variant),
             workload_name=workload_name,
@@ -196,7 +195,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
                 mode=options.profile_mode(profile_mode),
             ),
             workers=local_workers + expect_workers,
-            meeting=_meeting(expect_workers, master_bind, web=web),
+            meeting=meeting_of_options(expect_workers, master_bind, web=web),
             gate=_known_gate(gate),
         )
     check_access(chosen.url, chosen.access)  # before the URL is shown
@@ -247,47 +246,6 @@ def _repeat(file: Path, url: str | None) -> Plan:
     return msgspec.structs.replace(plan, url=url, engine=None) if url else plan
 
 
-def _workload(name: str, items: Path | None) -> tuple[str, Workload]:
-    """Name and content; the user's own items have no rate of their own and are sent one a second unless told."""
-    from mmload.plan.workload import load_workload, workload_of_items  # noqa: PLC0415
-
-    return load_workload(name) if items is None else workload_of_items(items, rate_rps=1.0)
-
-
-def _load(
-    rate: str | None, concurrency: int | None, trace: Path | None, arrival: str, meant_rps: float
-) -> tuple[OpenLoop | ClosedLoop, float | None]:
-    """The load, and the length of its window where the load itself decides it (a trace)."""
-    from mmload.model.plan import ClosedLoop  # noqa: PLC0415
-
-    if sum(option is not None for option in (rate, concurrency, trace)) > 1:
-        raise UsageError(
-            "--rate, --concurrency and --trace exclude each other",
-            "--rate and --trace are open loops, --concurrency a closed one",
-        )
-    if trace is not None:
-        return _traced(trace)
-    if concurrency is not None:
-        return ClosedLoop(concurrency=int(in_range(concurrency, "--concurrency", 1, 20_000))), None
-    process, cv = options.arrival_process(arrival)
-    return options.open_loop(f"{meant_rps:g}" if rate is None else rate, process, cv), None
-
-
-def _traced(file: Path) -> tuple[OpenLoop, float]:
-    """A trace as a load: it lasts to its last request and one mean gap more."""
-    from mmload.model.plan import OpenLoop  # noqa: PLC0415
-    from mmload.plan.arrivals_trace import file_sha256, read_trace  # noqa: PLC0415
-
-    trace = read_trace(file)
-    for notice in trace.notices:
-        typer.echo(f"{file}: {notice}", err=True)
-    offsets = trace.due_offset_ns
-    length_s = max(1.0, float(offsets[-1]) / 1e9 * len(offsets) / max(1, len(offsets) - 1))
-    digest = file_sha256(file)
-    load = OpenLoop(rate_rps=len(offsets) / length_s, arrival="trace", trace=str(file.resolve()), trace_sha256=digest)
-    return load, length_s
-
-
 def _known_variant(name: str | None) -> str | None:
     from mmload.plan.variants import load_variant  # noqa: PLC0415
 
@@ -301,29 +259,3 @@ def _known_gate(name: str | None) -> str | None:
     if name is not None:
         load_gate(name)
     return name
-
-
-def _meeting(expected: int, bind: str, *, web: bool) -> Meeting | None:
-    """Where workers meet; None where nobody joins and no page is wanted."""
-    from mmload.model.plan import Meeting  # noqa: PLC0415
-
-    if expected:
-        host, port = options.address(bind, "--master-bind")
-        return Meeting(expected=expected, host=host, port=port, web=web)
-    return Meeting(web=True) if web else None
-
-
-def _workers(text: str | None, load: OpenLoop | ClosedLoop, least: int) -> int:
-    """`auto`: one for each 1,000 requests per second offered, at most one for every two cores."""
-    import os  # noqa: PLC0415
-
-    from mmload.model.plan import OpenLoop  # noqa: PLC0415
-
-    if text is None:
-        return least
-    if text == "auto":
-        wanted = load.rate_rps / 1000 if isinstance(load, OpenLoop) else load.concurrency / 500
-        return max(1, min((os.cpu_count() or 2) // 2, math.ceil(wanted)))  # never more than are in flight
-    if not (text.isascii() and text.isdigit()):
-        raise UsageError(f"--workers {text!r} is not a number", f"it takes {least} to 64, or auto")
-    return int(in_range(int(text), "--workers", least, 64))

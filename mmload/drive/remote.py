@@ -31,10 +31,7 @@ from locust import runners
 from mmload import __version__
 from mmload.drive import joining
 from mmload.drive.driver_clock import SAME_CLOCK, DriverClock
-from mmload.drive.job import (
-    Failed,
-    Job,
-)
+from mmload.drive.job import Failed, Job
 from mmload.drive.joining import Assignment, Hello, body, boot_of, clock_id, headers_sha256, is_loopback, send
 from mmload.drive.master_link import MasterLink, tell
 from mmload.drive.scratch import make_scratch

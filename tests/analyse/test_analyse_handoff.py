@@ -43,6 +43,37 @@ def test_an_event_that_every_rank_counts_is_counted_once(tmp_path):
     assert per_request(counters_of(make_run(tmp_path, tp=4, build_ms={})))["broadcasts_per_request"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("column", "counted", "expected"),
+    [
+        ("background_broadcasts", (1.0, 1.0), 1.0),
+        ("cache_hits", (1.0, 1.0), 1.0),
+        ("cache_evictions", (1.0, 1.0), 1.0),
+        ("fallbacks", (0.0, 1.0), 1.0),  # of one rank alone
+        ("feature_hits", (1.0, 1.0), 1.0),
+        ("feature_evictions", (1.0, 1.0), 1.0),
+        ("shm_bytes", (0.0, 3.0), 3.0),  # whoever writes counts
+        ("shm_unlinked", (0.5, 0.5), 1.0),  # now the one, now the other
+    ],
+)
+def test_what_ranks_do_together_is_counted_once_and_what_one_does_is_added(tmp_path, column, counted, expected):
+    run = make_run(tmp_path, build_ms={})
+    window = measure_window(run)
+    requests = 'mmload_handoff_requests_total{process="scheduler_TP0"}'
+    scrapes = [
+        msgspec.structs.replace(
+            scrape,
+            metrics=scrape.metrics
+            | {
+                f'mmload_handoff_{column}_total{{process="scheduler_TP{rank}"}}': scrape.metrics[requests] * each
+                for rank, each in enumerate(counted)
+            },
+        )
+        for scrape in run.server
+    ]
+    assert per_request(handoff_counters(scrapes, window))[f"{column}_per_request"] == pytest.approx(expected, rel=0.01)
+
+
 def test_a_server_without_counters_has_no_figures(tmp_path):
     run = make_run(tmp_path, duration_s=5)
     window = measure_window(run)

@@ -36,7 +36,8 @@ def test_a_call_begins_at_the_next_turn_of_the_loop():
 
 
 def test_joining_without_a_call_returns_at_once():
-    Couriers().join()
+    with gevent.Timeout(5, AssertionError("it waits for nobody")):
+        Couriers().join()
 
 
 def test_killing_reaches_calls_that_wait_and_calls_that_have_not_begun():
