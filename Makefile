@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test test-sglang check compose-check format bench clean
 
 demo: .venv/runtime.done ## set up everything and run the main job on the embedded stand-in server
 	$(BIN)/mmload run --variant optimized --rate 50 --duration 10s --warmup 2s --profile-duration 5s
@@ -10,11 +10,19 @@ demo: .venv/runtime.done ## set up everything and run the main job on the embedd
 test: .venv/dev.done ## every test: unit, property, golden, and live ones with real processes
 	$(BIN)/python -m pytest
 
+test-sglang: .venv/dev.done ## every variant inside real SGLang, on the CPU: sets that up once (3.5 GB)
+	$(BIN)/mmload engine setup sglang-cpu
+	$(BIN)/python -m pytest -m sglang tests/sglang
+
 check: .venv/dev.done ## lint, types and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+compose-check: .venv/dev.done ## docker-compose.yml: valid, and what mmload serve would run
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/python tools/compose_check.py
 
 format: .venv/dev.done
 	$(BIN)/ruff check --fix .
