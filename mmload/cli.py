@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from mmload import __version__
-from mmload.commands import gate, handoff, run, runs, serve, variants, worker, workload
+from mmload.commands import engine, gate, handoff, run, runs, serve, variants, worker, workload
 from mmload.errors import EXIT_OWN_FAULT, MmloadError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("gate", rich_help_panel="Judge")(gate.gate)
 app.add_typer(runs.app, name="runs", rich_help_panel="Look")
 app.add_typer(variants.app, name="variants", rich_help_panel="Look")
 app.add_typer(workload.app, name="workload", rich_help_panel="Look")
+app.add_typer(engine.app, name="engine", rich_help_panel="Look")
 
 
 def _version(asked: bool) -> None:

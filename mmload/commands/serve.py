@@ -13,7 +13,7 @@ from mmload.commands.options import in_range
 def serve(
     engine_args: Annotated[list[str] | None, typer.Argument(metavar="[-- ENGINE ARGS...]", show_default=False)] = None,
     variant: Annotated[str, typer.Option(help="Patch variant: mmload variants list.")] = "stock",
-    engine: Annotated[str, typer.Option(help="What to start: standin.")] = "standin",
+    engine: Annotated[str, typer.Option(help="What to start: standin, sglang or sglang-cpu.")] = "standin",
     tp: Annotated[int, typer.Option(help="Tensor-parallel ranks.")] = 2,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 lets it choose.")] = 30000,
     model: Annotated[str | None, typer.Option(help="Model path or name.")] = None,
@@ -29,4 +29,4 @@ def serve(
     in_range(tp, "--tp", 1, 64)
     in_range(port, "--port", 0, 65535)
     command = start_command(engine, port=port, tp=tp, variant=variant, model=model, args=tuple(engine_args or ()))
-    os.execv(command[0], command)  # the server takes this process's place, its signals and its exit code
+    os.execvp(command[0], command)  # the server takes this process's place, its signals and its exit code

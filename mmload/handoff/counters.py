@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -147,3 +147,12 @@ class CounterTable:
             process: dict(zip(COLUMNS, row.tolist(), strict=True))
             for process, row in zip(self.processes, self._rows, strict=True)
         }
+
+
+def prometheus_lines(rows: Mapping[str, Mapping[str, float]]) -> Iterable[str]:
+    """The lines of /metrics, the same from every host. rows: as `CounterTable.read`."""
+    columns = next(iter(rows.values()), {})
+    for column in columns:
+        yield f"# TYPE mmload_handoff_{column}_total counter"
+        for process, row in rows.items():
+            yield f'mmload_handoff_{column}_total{{process="{process}"}} {row[column]}'

@@ -1,6 +1,6 @@
 """Segments of POSIX shared memory: written once by their owner, mapped by every rank, then gone from the file system.
 
-    /dev/shm/mmload-<pid>-<start ticks>-<n>      the owner's process, and a number that it uses once
+    /dev/shm/mmload-<pid>-<start ticks>-<pid namespace>-<n>      the owner, and a number that it uses once
 
     8 bytes          how many ranks have mapped it, changed under flock
     .. from 64 on    the buffers, each at a multiple of 64 bytes
@@ -20,6 +20,7 @@ import re
 import resource
 import struct
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,10 @@ from typing import NamedTuple
 from mmload.handoff.counters import Counters
 
 FOLDER = Path("/dev/shm")  # noqa: S108 - files there are made with O_EXCL and for this user alone
-_NAME = re.compile(r"mmload-(\d+)-(\d+)-\d+")
+_NAME = re.compile(r"mmload-(\d+)-(\d+)-(\d+)-\d+")
+# Containers may share /dev/shm and not their process ids. An owner there can't be seen, but its segments are mapped
+# within seconds: one of this age is of nobody any more.
+_ABANDONED_S = 600.0
 _MAPPED = struct.Struct("<q")
 _ALIGNMENT = 64  # a cache line, and what vector instructions want
 
@@ -46,7 +50,7 @@ class Segments:
     def __init__(self, counters: Counters, folder: Path = FOLDER) -> None:
         self._counters = counters
         self._folder = folder
-        self._prefix = f"mmload-{os.getpid()}-{start_ticks(os.getpid())}-"
+        self._prefix = f"mmload-{os.getpid()}-{start_ticks(os.getpid())}-{pid_namespace()}-"
         self._numbers = itertools.count()
 
     def write_segment(self, buffers: Sequence[memoryview]) -> Segment:
@@ -105,14 +109,26 @@ def sweep(folder: Path = FOLDER) -> int:
     """Unlink the segments of owners that are gone, of this user only; how many there were."""
     swept = 0
     for path in folder.glob("mmload-*"):
-        match = _NAME.fullmatch(path.name)
-        if match is None or start_ticks(int(match[1])) == int(match[2]):
-            continue
         with suppress(FileNotFoundError):
-            if path.is_file() and path.stat().st_uid == os.getuid():
+            if path.is_file() and path.stat().st_uid == os.getuid() and _is_abandoned(path):
                 path.unlink()
                 swept += 1
     return swept
+
+
+def _is_abandoned(path: Path) -> bool:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        return False
+    pid, ticks, namespace = map(int, match.groups())
+    if namespace == pid_namespace():
+        return start_ticks(pid) != ticks
+    return time.time() - path.stat().st_mtime > _ABANDONED_S
+
+
+def pid_namespace() -> int:
+    """The number of the namespace in which this process has its pid."""
+    return Path("/proc/self/ns/pid").stat().st_ino
 
 
 def start_ticks(pid: int) -> int | None:

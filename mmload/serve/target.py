@@ -17,7 +17,8 @@ from mmload.serve.client import ServerClient, ServerInfo
 from mmload.serve.engines import start_command
 from mmload.serve.process import StartedServer, free_port
 
-READY_TIMEOUT_S = 300.0
+_READY_TIMEOUT_S = {"sglang": 1800.0}  # by engine: a large model is read from a disk
+_OTHERS_READY_TIMEOUT_S = 300.0
 _STOCK_OF_STANDIN = "original"  # what its ranks say when they run nothing special
 
 
@@ -46,9 +47,10 @@ class Target:
         """True when mmload started it, and so may end it."""
         return self._server is not None
 
-    def wait_until_ready(self, keep_going: Callable[[], object], timeout_s: float = READY_TIMEOUT_S) -> None:
+    def wait_until_ready(self, keep_going: Callable[[], object], engine: str | None = None) -> None:
         """Return when it is healthy; waits by calling `keep_going`. Raises ServerError when it ends or times out;
         a server that was attached to is given one look only."""
+        timeout_s = _READY_TIMEOUT_S.get(engine or "", _OTHERS_READY_TIMEOUT_S)
         deadline = time.monotonic() + timeout_s
         while not self.client.is_healthy(timeout_s=5.0):
             self.refuse_dead()
@@ -87,7 +89,9 @@ def preflight(plan: Plan) -> str:
     or ServerError.
     """
     if plan.url is not None:
-        announcement = ServerClient(plan.url, plan.access).info().announcement
+        server = ServerClient(plan.url, plan.access)
+        server.is_healthy(timeout_s=5.0)  # SGLang answers /server_info only after the first request of another kind
+        announcement = server.info().announcement
         return plan.variant or (announcement.variant if announcement else "stock")
     _start_command(plan, plan.port or 1)
     if plan.port is not None:

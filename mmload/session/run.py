@@ -109,7 +109,7 @@ def _prepare(plan: Plan, schedule: RunSchedule | None, scratch: Path, crew: Crew
 def _meet_server(plan: Plan, target: Target, crew: Crew) -> None:
     """Wait until the server is ready, and put into the manifest what it is."""
     crew.tracker.enter("server")
-    target.wait_until_ready(crew.turn)
+    target.wait_until_ready(crew.turn, plan.engine)
     info = target.client.info()
     check_ready_for(info, _modalities(plan), plan.variant)
     target.processes = target.find_processes()

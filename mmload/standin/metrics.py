@@ -6,6 +6,7 @@ import bisect
 import itertools
 from collections.abc import Iterable, Mapping
 
+from mmload.handoff.counters import prometheus_lines
 from mmload.standin.in_flight import Answer
 
 # Buckets of SGLang 0.5.6 (metrics/collector.py).
@@ -81,7 +82,7 @@ class Metrics:
 
     def text(self, handoff: Mapping[str, Mapping[str, float]]) -> str:
         """The whole page. handoff: process -> counter -> value."""
-        lines = [*self._gauges(), *self._counters(), *self._histograms(), *_handoff_lines(handoff)]
+        lines = [*self._gauges(), *self._counters(), *self._histograms(), *prometheus_lines(handoff)]
         return "\n".join(lines) + "\n"
 
     def _gauges(self) -> Iterable[str]:
@@ -128,11 +129,3 @@ class Metrics:
 
     def _scheduler_labels(self) -> str:
         return f'engine_type="unified",{self._labels()},pp_rank="0",tp_rank="0"'
-
-
-def _handoff_lines(handoff: Mapping[str, Mapping[str, float]]) -> Iterable[str]:
-    columns = next(iter(handoff.values()), {})
-    for column in columns:
-        yield f"# TYPE mmload_handoff_{column}_total counter"
-        for process, row in handoff.items():
-            yield f'mmload_handoff_{column}_total{{process="{process}"}} {row[column]}'

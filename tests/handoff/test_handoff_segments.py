@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ranks_in_threads import Group, truth
 from mmload.errors import ServerError
 from mmload.handoff import segments as module
 from mmload.handoff.counters import Counters
-from mmload.handoff.segments import Segments, map_segment, start_ticks, sweep
+from mmload.handoff.segments import Segments, map_segment, pid_namespace, start_ticks, sweep
 from mmload.handoff.shm import Shm
 from mmload.handoff.strategy import HandoffFailed
 
@@ -108,7 +109,7 @@ def test_a_write_that_stops_half_way_is_gone_on_with(made, monkeypatch):
 
 
 def test_what_is_left_when_its_owner_ends_is_unlinked_and_nobody_elses(made, tmp_path):
-    kept = [tmp_path / name for name in ("mmload-1-1-0", "other")]
+    kept = [tmp_path / name for name in ("mmload-1-1-1-0", "other")]
     for path in kept:
         path.touch()
     for _ in range(3):
@@ -121,18 +122,28 @@ def test_what_is_left_when_its_owner_ends_is_unlinked_and_nobody_elses(made, tmp
 
 def test_a_sweep_takes_the_segments_of_dead_owners_and_nothing_else(made, tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
-    name = f"mmload-{dead.pid}-{start_ticks(dead.pid)}-0"
+    here = pid_namespace()
+    name = f"mmload-{dead.pid}-{start_ticks(dead.pid)}-{here}-0"
     dead.wait()
     own = Path(made.write_segment([memoryview(b"data")]).path)
     (tmp_path / name).touch()
-    (tmp_path / f"mmload-{os.getpid()}-1-0").touch()  # an earlier process of this number
-    kept = [own, tmp_path / "mmload-1-x-0", tmp_path / "other-1-1-0"]
+    (tmp_path / f"mmload-{os.getpid()}-1-{here}-0").touch()  # an earlier process of this number
+    kept = [own, tmp_path / "mmload-1-x-1-0", tmp_path / "other-1-1-1-0"]
     for path in kept[1:]:
         path.touch()
-    folder = tmp_path / "mmload-1-1-7"  # payloads of a run have folders of such names
+    folder = tmp_path / f"mmload-1-1-{here}-7"  # payloads of a run have folders of such names
     folder.mkdir()
     assert sweep(tmp_path) == 2
     assert sorted(tmp_path.iterdir()) == sorted([*kept, folder])
+
+
+def test_the_segments_of_a_container_that_shares_the_memory_are_swept_when_they_are_old(tmp_path):
+    fresh, old = (tmp_path / f"mmload-1-1-{pid_namespace() + 1}-{n}" for n in range(2))
+    for path in (fresh, old):
+        path.touch()
+    os.utime(old, (0, time.time() - 601))
+    assert sweep(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == [fresh]
 
 
 def test_a_process_has_start_ticks_until_it_is_gone():

@@ -9,7 +9,7 @@ import sys
 
 import psutil
 import pytest
-from standin_client import PATIENCE_S, chat, picture
+from served import PATIENCE_S, chat, picture
 
 from mmload.serve.engines import start_command
 

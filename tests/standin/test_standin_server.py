@@ -6,7 +6,7 @@ import random
 import re
 
 import pytest
-from standin_client import PATIENCE_S, chat, counters, data_uri, film, picture, sound
+from served import PATIENCE_S, chat, counters, data_uri, film, picture, sound
 
 pytestmark = pytest.mark.live
 

@@ -3,32 +3,30 @@
 import concurrent.futures
 import contextlib
 import functools
-import random
 import time
 from pathlib import Path
 
 import pytest
-from standin_client import PATIENCE_S, Server, chat, counters, film, picture, sound
+from served import PATIENCE_S, chat, counters, film, picture, sound
+from standin_client import Server
+from variant_rows import (
+    BACKGROUND,
+    ENTRY_RANK,
+    PER_BATCH,
+    PER_REQUEST,
+    Grown,
+    ask_in_a_storm,
+    built,
+    check_row,
+    question,
+)
 
 from mmload.handoff.registry import STRATEGIES
 
 pytestmark = pytest.mark.live
 
-ONE_RANK = {"original", "rollback", "stock", "delayed", "combined", "dynamic-batch"}  # built by every rank, one by one
-ENTRY_RANK = {"commit", "batch-broadcast", "async-broadcast", "async-batch", "delta"}
-TOKENIZER = {"optimized", "shm"}
-PER_REQUEST = {"commit", "delayed", "async-broadcast", "combined"}
-PER_BATCH = {"batch-broadcast", "async-batch", "delta"}
-BACKGROUND = {"async-broadcast", "async-batch", "combined"}
 SERVERS = [(variant, tp) for tp in (1, 2, 4) for variant in sorted(set(STRATEGIES) - {"stock"})] + [("stock", 2)]
 RUNNING = 'sglang:num_running_reqs{engine_type="unified",model_name="standin-vl",pp_rank="0",tp_rank="0"}'
-
-
-def question(*media, text="What is this?"):
-    """A chat body. media: (kind, data: URI)."""
-    content = [{"type": f"{kind}_url", f"{kind}_url": {"url": uri}} for kind, uri in media]
-    content.append({"type": "text", "text": text})
-    return {"messages": [{"role": "user", "content": content}], "max_tokens": 8, "temperature": 0}
 
 
 QUESTIONS = {
@@ -50,17 +48,6 @@ def answers_of(server):
         assert status == 200, reply
         answers[name] = reply["choices"][0]["message"]["content"]
     return answers
-
-
-class Grown:
-    """What the counters grew by since it was made: grown("broadcasts") -> [tokenizer, rank 0, rank 1, ..]."""
-
-    def __init__(self, server):
-        self.server, self.before = server, server.metrics()
-
-    def __call__(self, name):
-        after, before = counters(self.server.metrics(), name), counters(self.before, name)
-        return [after[process] - before[process] for process in sorted(after, key=lambda p: (p != "tokenizer", p))]
 
 
 @pytest.fixture(scope="module")
@@ -107,31 +94,16 @@ def test_the_answers_are_those_of_original_and_the_counters_prove_the_card(hoste
     grown = Grown(server)
     answers, original_bytes = truth
     assert answers_of(server) == answers
-    ranks = [WITH_MEDIA] * tp
-    nothing = [0] * (1 + tp)
-    assert grown("requests") == [WITH_MEDIA, *ranks]
-    assert grown("receive_batches") == [0, *ranks]
-    assert grown("objects_built") == built(variant, tp)
-    sends = tp > 1 and variant in PER_REQUEST | PER_BATCH
-    assert grown("broadcasts") == ([0, *ranks] if sends else nothing)
-    assert grown("background_broadcasts") == ([0, *ranks] if sends and variant in BACKGROUND else nothing)
-    assert grown("fallbacks") == grown("cache_evictions") == nothing
+    check_row(grown, variant, tp, WITH_MEDIA)
     sent_bytes = grown("broadcast_bytes")[1]
     if tp == 1:
         assert sent_bytes == 0
     elif variant == "shm":
         assert sent_bytes < 2000 * len(QUESTIONS)
     else:
+        sends = variant in PER_REQUEST | PER_BATCH
         repeated = 2 * (48 + 72) * 1176 * 4 if variant == "delta" else 0  # two images' patches, two times each
         assert sent_bytes == pytest.approx((2 if sends else 1) * original_bytes - repeated, rel=0.005)
-
-
-def built(variant, tp):
-    if variant in TOKENIZER:
-        return [WITH_MEDIA, *[0] * tp]
-    if variant in ENTRY_RANK and tp > 1:
-        return [0, WITH_MEDIA, *[0] * (tp - 1)]
-    return [0, *[WITH_MEDIA] * tp]
 
 
 def test_time_is_booked_where_it_is_spent(hosted):
@@ -139,7 +111,7 @@ def test_time_is_booked_where_it_is_spent(hosted):
     grown = Grown(server)
     server.answer(picture(20), text="timed")
     hash_s = grown("hash_cpu_seconds")
-    assert [seconds > 0 for seconds in hash_s] == [count > 0 for count in built(variant, tp)]
+    assert [seconds > 0 for seconds in hash_s] == [count > 0 for count in built(variant, tp, 1)]
     assert all(seconds > 0 for seconds in grown("handler_wall_seconds")[1:])
 
 
@@ -184,7 +156,9 @@ def test_a_storm_of_requests_and_aborts_mixes_nothing_up_and_leaves_nothing(host
     truth = {seed: server.answer(picture(seed)) for seed in range(5)}
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         outcomes = list(
-            pool.map(functools.partial(ask, server, truth), range(50 if tp < 4 else 24), timeout=2 * PATIENCE_S)
+            pool.map(
+                functools.partial(ask_in_a_storm, server, truth), range(50 if tp < 4 else 24), timeout=2 * PATIENCE_S
+            )
         )
     assert all(outcomes)
     eventually(lambda: server.metrics()[RUNNING] == 0)
@@ -195,24 +169,6 @@ def test_a_storm_of_requests_and_aborts_mixes_nothing_up_and_leaves_nothing(host
         metrics = server.metrics()
         made, unlinked = (sum(counters(metrics, name).values()) for name in ("shm_segments", "shm_unlinked"))
         assert made == unlinked > 0
-
-
-def ask(server, truth, index):
-    """One of the storm: an answer that is read, one that is left after its first token, or one not waited for."""
-    rng = random.Random(index)
-    seed = rng.randrange(5)
-    fate = rng.random()
-    if fate < 0.6:
-        return server.answer(picture(seed)) == truth[seed]
-    body = {"text": "x", "stream": True, "image_data": picture(seed)}
-    if fate < 0.8:
-        connection, response = server.open("POST", "/generate", body)
-        response.readline()
-        response.close()
-        connection.close()
-    else:
-        server.send_and_leave("/generate", body)
-    return True
 
 
 def test_a_feature_that_was_seen_is_not_sent_again(start):

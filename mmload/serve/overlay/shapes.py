@@ -1,0 +1,65 @@
+"""What the functions that the overlay patches must look like.
+
+A shape is a function's parameters and pieces of its code, each with the number of times that it must stand there. The
+pieces are what the overlay relies on: that the inputs are made in one place, for example, and that nobody else reads
+them on the way. A version in which one differs is refused, with the function and the piece.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+
+class Shape(NamedTuple):
+    """where: a function, or `Class.function`, of the module. parameters: all of them, in order; None: any. holds:
+    piece of code -> how often, both as `ast.unparse` writes them."""
+
+    where: str
+    parameters: Sequence[str] | None
+    holds: Mapping[str, int]
+
+
+def differences(module: ModuleType, shapes: Iterable[Shape]) -> list[str]:
+    """A sentence for each thing that is not as expected."""
+    return [sentence for shape in shapes for sentence in _differences(module, shape)]
+
+
+def refuse_others(module: ModuleType, shapes: Iterable[Shape]) -> None:
+    """End the process, naming what differs, unless all are as expected."""
+    found = differences(module, shapes)
+    if found:
+        refuse(f"can't host a variant in SGLang {version()}: " + "; ".join(found))
+
+
+def refuse(why: str) -> None:
+    sys.exit(f"mmload's overlay: {why}")
+
+
+def version() -> str:
+    """SGLang's, as far as it says."""
+    return str(getattr(sys.modules.get("sglang.version"), "__version__", "of an unknown version"))
+
+
+def _differences(module: ModuleType, shape: Shape) -> list[str]:
+    name = f"{module.__name__}.{shape.where}"
+    function: Any = module
+    for part in shape.where.split("."):
+        function = getattr(function, part, None)
+    if function is None:
+        return [f"{name} is not there"]
+    found = []
+    parameters = tuple(inspect.signature(function).parameters)
+    if shape.parameters is not None and parameters != tuple(shape.parameters):
+        found.append(f"{name} takes ({', '.join(parameters)}) and not ({', '.join(shape.parameters)})")
+    code = ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    for piece, times in shape.holds.items():
+        seen = code.count(piece)
+        if seen != times:
+            found.append(f"{name} has `{piece}` {seen} times and not {times}")
+    return found

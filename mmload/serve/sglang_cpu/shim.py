@@ -1,0 +1,105 @@
+"""Lets stock SGLang start without a GPU. It runs in SGLang's environment, in every process, as the overlay does.
+
+The vision tower only reshapes its patches, so different images still give different answers: the real one takes about
+four CPU-seconds a rank for an image of 1920x1080. $MMLOAD_SLOW_VISION keeps it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from mmload.serve.overlay.imports import Patch, patch_on_import
+
+ENGINE = "sglang-cpu"
+# Fetched by 0.5.23's models/qwen3_5.py at import, and never called here.
+_FETCHED = (
+    "fused_gdn_gating_cpu",
+    "fused_input_proj_cpu",
+    "fused_qk_gemma_rmsnorm_cpu",
+    "fused_qk_gemma_rmsnorm_with_gate_cpu",
+    "fused_qkvzba_split_reshape_cat_contiguous_cpu",
+    "fused_qkvzba_split_reshape_cat_cpu",
+    "fused_sigmoid_mul_cpu",
+)
+
+
+def install() -> None:
+    after: dict[str, Patch] = {
+        "torch": _without_a_gpu,
+        "transformers.image_processing_utils_fast": lambda module: _on_the_cpu(module.BaseImageProcessorFast),
+        "transformers.video_processing_utils": lambda module: _on_the_cpu(module.BaseVideoProcessor),
+        "sglang.srt.entrypoints.http_server": _say_so,
+    }
+    if not os.environ.get("MMLOAD_SLOW_VISION"):
+        after |= {"sglang.srt.models.qwen2_5_vl": _reshape_for_vision, "sglang.srt.models.qwen2_vl": _reshape_for_vision}
+    patch_on_import(after, before={"torchvision": _declare_torchvision_ops})
+
+
+def _declare_torchvision_ops() -> None:
+    """The wheel's compiled part needs CUDA; its Python part only needs these two names to exist."""
+    torch: Any = importlib.import_module("torch")
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for op in ("nms", "qnms"):
+        library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    sys._mmload_torchvision_ops = library  # type: ignore[attr-defined]  # noqa: SLF001 - torch forgets it otherwise
+
+
+def _without_a_gpu(torch: Any) -> None:
+    if not torch.cuda.is_available():
+        torch.Tensor.pin_memory = lambda self, *_args, **_more: self
+    for name in _FETCHED:
+        setattr(torch.ops.sgl_kernel, name, _missing(name))
+
+
+def _missing(name: str) -> Callable[..., Any]:
+    def call(*_args: Any, **_more: Any) -> Any:
+        raise NotImplementedError(f"torch.ops.sgl_kernel.{name} is not there on a CPU")
+
+    return call
+
+
+def _on_the_cpu(processor: Any) -> None:
+    """SGLang asks the fast image and video processors for the device `cuda`, whatever the machine."""
+    inner = processor.__call__
+
+    @functools.wraps(inner)
+    def call(self: Any, *args: Any, **more: Any) -> Any:
+        if more.get("device") == "cuda":
+            more["device"] = "cpu"
+        return inner(self, *args, **more)
+
+    processor.__call__ = call
+
+
+def _reshape_for_vision(module: ModuleType) -> None:
+    """A slice of the patches themselves stands for their embedding."""
+
+    def forward(self: Any, x: Any, grid_thw: Any, *_args: Any, **_more: Any) -> Any:  # noqa: ARG001 - SGLang's
+        merged = getattr(self, "spatial_merge_size", 2) ** 2
+        matrices = [parameter for parameter in self.merger.parameters() if parameter.dim() == 2]
+        width = getattr(self, "out_hidden_size", None) or matrices[-1].shape[0]
+        slices = x.reshape(x.shape[0] // merged, -1)[:, :width] * 4
+        return slices.to(dtype=matrices[-1].dtype)
+
+    for name in ("Qwen2_5_VisionTransformer", "Qwen2VisionTransformer"):
+        if hasattr(module, name):
+            getattr(module, name).forward = forward
+
+
+def _say_so(http_server: Any) -> None:
+    """/server_info names the engine: nobody shall take its figures for those of a GPU."""
+    launch = http_server._launch_subprocesses  # noqa: SLF001
+
+    @functools.wraps(launch)
+    def _launch_subprocesses(*args: Any, **more: Any) -> Any:
+        launched = launch(*args, **more)
+        launched[2]["engine"] = ENGINE
+        return launched
+
+    http_server._launch_subprocesses = _launch_subprocesses  # noqa: SLF001

@@ -1,0 +1,129 @@
+"""Every variant inside real SGLang at TP 2, one server each: the same answers, the work that its card names, no error
+under load, no hang and nothing left behind."""
+
+import concurrent.futures
+import functools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from served import PATIENCE_S, counters, film, picture
+from sglang_server import SglangServer, eventually
+from variant_rows import Grown, ask_in_a_storm, built, check_row, question
+
+from mmload.handoff.registry import STRATEGIES
+
+pytestmark = pytest.mark.sglang
+
+VARIANTS = sorted(set(STRATEGIES) - {"stock"})
+QUESTIONS = {
+    "an image": question(("image", picture(1))),
+    "another image": question(("image", picture(2, 168, 84))),
+    "two images": question(("image", picture(1)), ("image", picture(2, 168, 84))),
+    "two images, the other way round": question(("image", picture(2, 168, 84)), ("image", picture(1))),
+    "a video": question(("video", film())),
+    "words": question(),
+}
+WITH_MEDIA = len(QUESTIONS) - 1
+RUN = (
+    "--workload",
+    str(Path(__file__).parent / "every-kind.toml"),
+    "--duration",
+    "5s",
+    "--warmup",
+    "1s",
+    "--no-profile",
+)
+
+
+def answers_of(server):
+    answers = {}
+    for name, body in QUESTIONS.items():
+        status, reply = server.post("/v1/chat/completions", body)
+        assert status == 200, reply
+        answers[name] = reply["choices"][0]["message"]["content"]
+    return answers
+
+
+def measured(out, *words):
+    """(manifest, records) of a run. A busy machine may make it invalid (4): that is the load generator's fault."""
+    command = [sys.executable, "-m", "mmload", "run", *RUN, *words, "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode in (0, 4), done.stderr
+    (folder,) = out.iterdir()
+    records = [json.loads(line) for line in (folder / "requests.jsonl").read_text().splitlines()]
+    return json.loads((folder / "manifest.json").read_text()), records
+
+
+def identity(records):
+    """item -> the answer's digest, of the serial identity phase."""
+    return {each["item"]: each["output_sha256"] for each in records if each["phase"] == "identity"}
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory):
+    """What the server as it is answers: by hand, and in the identity phase of a run."""
+    server = SglangServer("stock", tmp_path_factory.mktemp("stock") / "server.log")
+    try:
+        answers = answers_of(server)
+        manifest, records = measured(tmp_path_factory.mktemp("run"), "--url", server.url)
+    finally:
+        server.end()
+    assert len(set(answers.values())) == len(QUESTIONS)
+    assert (manifest["variant"], {each["outcome"] for each in records}) == ("stock", {"ok"})
+    return answers, identity(records)
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def hosted(request, tmp_path_factory):
+    """(variant, server) for one variant after another; a server that has ended leaves nothing."""
+    server = SglangServer(request.param, tmp_path_factory.mktemp(request.param) / "server.log")
+    yield request.param, server
+    server.end()
+    assert not any(process.is_running() for process in server.tree)
+    assert server.segments() == []
+
+
+def test_the_answers_are_those_of_stock_and_the_counters_prove_the_card(hosted, stock):
+    variant, server = hosted
+    assert [rank["variant"] for rank in server.info()["mmload"]["ranks"]] == [variant] * 2
+    assert [rank["pid"] for rank in server.info()["mmload"]["ranks"]] == [rank.pid for rank in server.ranks]
+    grown = Grown(server)
+    assert answers_of(server) == stock[0]
+    check_row(grown, variant, 2, WITH_MEDIA)
+    tokenizer, entry, _ = grown("hash_cpu_seconds")
+    assert [tokenizer > 0, entry > 0] == [count > 0 for count in built(variant, 2, 1)[:2]]
+    assert all(seconds > 0 for seconds in grown("handler_wall_seconds")[1:])
+
+
+def test_a_run_finds_every_rank_announced_the_answers_of_stock_and_no_error(hosted, stock, tmp_path):
+    variant, server = hosted
+    manifest, records = measured(tmp_path, "--url", server.url, "--variant", variant)
+    assert [rank["variant"] for rank in manifest["ranks"]] == [variant] * 2
+    assert {each["outcome"] for each in records} == {"ok"}
+    assert identity(records) == stock[1]
+    assert len(set(stock[1].values())) == len(stock[1])
+
+
+def test_a_storm_of_requests_and_aborts_mixes_nothing_up_and_leaves_nothing(hosted):
+    variant, server = hosted
+    truth = {seed: server.answer(picture(seed)) for seed in range(5)}
+    assert len(set(truth.values())) == len(truth)
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        asked = pool.map(functools.partial(ask_in_a_storm, server, truth), range(50), timeout=2 * PATIENCE_S)
+        assert all(asked)
+    eventually(lambda: running(server) == 0)
+    assert {seed: server.answer(picture(seed)) for seed in range(5)} == truth
+    assert counters(server.metrics(), "fallbacks")["scheduler_TP0"] == 0
+    if variant == "shm":
+        eventually(lambda: server.segments() == [])
+        metrics = server.metrics()
+        made, unlinked = (sum(counters(metrics, name).values()) for name in ("shm_segments", "shm_unlinked"))
+        assert made == unlinked > 0
+
+
+def running(server):
+    """Requests that the ranks still hold."""
+    return sum(each["num_reqs"] for each in json.loads(server.get("/get_load")[1]))
