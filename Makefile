@@ -10,7 +10,7 @@ demo: .venv/runtime.done ## set up everything and run the main job on the embedd
 test: .venv/dev.done ## every test: unit, property, golden, and live ones with real processes
 	$(BIN)/python -m pytest
 
-test-sglang: .venv/dev.done ## every variant inside real SGLang, on the CPU: sets that up once (3.5 GB)
+test-sglang: .venv/dev.done ## every variant inside real SGLang, on the CPU: sets that up once (1.4 GB)
 	$(BIN)/mmload engine setup sglang-cpu
 	$(BIN)/python -m pytest -m sglang tests/sglang
 

@@ -13,6 +13,7 @@ from mmload.errors import ServerError
 from mmload.tether import tethered
 
 _DRAIN_S = 10.0
+_OWN_WORDS = ("mmload's ", "mmload.errors.")  # of the overlay and its hooks, in a server that is not ours
 
 
 class StartedServer:
@@ -39,9 +40,10 @@ class StartedServer:
         return self._process.poll()
 
     def last_words(self, lines: int = 5) -> str:
-        """The end of its log, which is where a server says why it ended."""
-        text = self._log.read_text(encoding="utf-8", errors="replace").rstrip()
-        return "\n".join(text.splitlines()[-lines:])
+        """Why it ended: what our own code in it said, else the end of its log."""
+        said = self._log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+        own = [line for line in said if line.startswith(_OWN_WORDS)]
+        return own[-1] if own else "\n".join(said[-lines:])
 
     def refuse_dead(self) -> None:
         """Raise ServerError if it has ended, with its last words."""

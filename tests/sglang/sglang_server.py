@@ -75,8 +75,8 @@ class SglangServer(HttpServer):
     def _wait_until_ready(self):
         deadline_s = time.monotonic() + START_S
         while not ServerClient(self.url).is_healthy(timeout_s=5.0):
-            assert self.process.poll() is None, self.said()[-4000:]
-            assert time.monotonic() < deadline_s, f"not ready: {self.said()[-4000:]}"
+            assert self.process.poll() is None, self.said()[-1500:]
+            assert time.monotonic() < deadline_s, f"not ready: {self.said()[-1500:]}"
             time.sleep(0.2)
 
 
