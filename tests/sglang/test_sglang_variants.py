@@ -4,76 +4,18 @@ under load, no hang and nothing left behind."""
 import concurrent.futures
 import functools
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from served import PATIENCE_S, counters, film, picture
+from served import PATIENCE_S, counters, picture
+from sglang_asked import WITH_MEDIA, answers_of, identity, measured
 from sglang_server import SglangServer, eventually
-from variant_rows import Grown, ask_in_a_storm, built, check_row, question
+from variant_rows import Grown, ask_in_a_storm, built, check_row
 
 from mmload.handoff.registry import STRATEGIES
 
 pytestmark = pytest.mark.sglang
 
 VARIANTS = sorted(set(STRATEGIES) - {"stock"})
-QUESTIONS = {
-    "an image": question(("image", picture(1))),
-    "another image": question(("image", picture(2, 168, 84))),
-    "two images": question(("image", picture(1)), ("image", picture(2, 168, 84))),
-    "two images, the other way round": question(("image", picture(2, 168, 84)), ("image", picture(1))),
-    "a video": question(("video", film())),
-    "words": question(),
-}
-WITH_MEDIA = len(QUESTIONS) - 1
-RUN = (
-    "--workload",
-    str(Path(__file__).parent / "every-kind.toml"),
-    "--duration",
-    "5s",
-    "--warmup",
-    "1s",
-    "--no-profile",
-)
-
-
-def answers_of(server):
-    answers = {}
-    for name, body in QUESTIONS.items():
-        status, reply = server.post("/v1/chat/completions", body)
-        assert status == 200, reply
-        answers[name] = reply["choices"][0]["message"]["content"]
-    return answers
-
-
-def measured(out, *words):
-    """(manifest, records) of a run. A busy machine may make it invalid (4): that is the load generator's fault."""
-    command = [sys.executable, "-m", "mmload", "run", *RUN, *words, "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode in (0, 4), done.stderr
-    (folder,) = out.iterdir()
-    records = [json.loads(line) for line in (folder / "requests.jsonl").read_text().splitlines()]
-    return json.loads((folder / "manifest.json").read_text()), records
-
-
-def identity(records):
-    """item -> the answer's digest, of the serial identity phase."""
-    return {each["item"]: each["output_sha256"] for each in records if each["phase"] == "identity"}
-
-
-@pytest.fixture(scope="module")
-def stock(tmp_path_factory):
-    """What the server as it is answers: by hand, and in the identity phase of a run."""
-    server = SglangServer("stock", tmp_path_factory.mktemp("stock") / "server.log")
-    try:
-        answers = answers_of(server)
-        manifest, records = measured(tmp_path_factory.mktemp("run"), "--url", server.url)
-    finally:
-        server.end()
-    assert len(set(answers.values())) == len(QUESTIONS)
-    assert (manifest["variant"], {each["outcome"] for each in records}) == ("stock", {"ok"})
-    return answers, identity(records)
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

@@ -1,0 +1,52 @@
+"""What servers are asked in order to compare them: by hand, and in the identity phase of a run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from served import film, picture
+from variant_rows import question
+
+QUESTIONS = {
+    "an image": question(("image", picture(1))),
+    "another image": question(("image", picture(2, 168, 84))),
+    "two images": question(("image", picture(1)), ("image", picture(2, 168, 84))),
+    "two images, the other way round": question(("image", picture(2, 168, 84)), ("image", picture(1))),
+    "a video": question(("video", film())),
+    "words": question(),
+}
+WITH_MEDIA = len(QUESTIONS) - 1
+RUN = (
+    "--workload",
+    str(Path(__file__).parent / "every-kind.toml"),
+    "--duration",
+    "5s",
+    "--warmup",
+    "1s",
+    "--no-profile",
+)
+
+
+def answers_of(server):
+    answers = {}
+    for name, body in QUESTIONS.items():
+        status, reply = server.post("/v1/chat/completions", body)
+        assert status == 200, reply
+        answers[name] = reply["choices"][0]["message"]["content"]
+    return answers
+
+
+def measured(out, *words):
+    """(manifest, records) of a run. A busy machine may make it invalid (4): that is the load generator's fault."""
+    command = [sys.executable, "-m", "mmload", "run", *RUN, *words, "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode in (0, 4), done.stderr
+    (folder,) = out.iterdir()
+    records = [json.loads(line) for line in (folder / "requests.jsonl").read_text().splitlines()]
+    return json.loads((folder / "manifest.json").read_text()), records
+
+
+def identity(records):
+    """item -> the answer's digest, of the serial identity phase."""
+    return {each["item"]: each["output_sha256"] for each in records if each["phase"] == "identity"}
