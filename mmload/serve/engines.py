@@ -2,7 +2,8 @@
 
     standin       the embedded one: SGLang's processes and protocol, a modelled device
     sglang        SGLang as it is installed, in this environment or that of $MMLOAD_SGLANG_PYTHON
-    sglang-cpu    real SGLang with a tiny random model, for machines without a GPU: mmload engine setup sglang-cpu
+    sglang-cpu    real SGLang with a tiny random model, for machines without a GPU: mmload engine setup sglang-cpu;
+                  sglang-cpu:0.5.5 is another version of it
 
 A variant but stock is hosted in SGLang by the overlay: its hook is put on PYTHONPATH, its name into the environment.
 """
@@ -34,7 +35,7 @@ _OWN = {
     "--model-path": "--model",
 }
 _HOOK = Path(overlay.__file__).parent / "hook"
-_OVERLAY, _SHIM = "mmload.serve.overlay.install", "mmload.serve.sglang_cpu.shim"
+_OVERLAY, SHIM = "mmload.serve.overlay.install", "mmload.serve.sglang_cpu.shim"
 
 
 def start_command(
@@ -42,29 +43,38 @@ def start_command(
 ) -> list[str]:
     """What to execute for a server of `engine` on 127.0.0.1:`port`. Raises UsageError on an unknown engine or variant,
     on `args` that are mmload's to set, and where the engine is not there."""
-    if engine not in ENGINES:
-        raise UsageError(f"unknown engine {engine!r}", nearest(engine, list(ENGINES)))
-    if engine == "standin":
+    kind, version = split_name(engine)
+    if kind == "standin":
         command = [sys.executable, "-m", "mmload.standin", "--port", str(port), "--tp", str(tp), "--variant", variant]
         return [*command, *(("--model", model) if model else ()), *args]
     _refuse_own(args)
     hooks, environment = _hosting(variant)
-    if engine == "sglang":
+    if kind == "sglang":
         if model is None:
             raise UsageError("the engine sglang needs a model", "--model PATH or name")
         python = sglang_python()
         flags: tuple[str, ...] = ()
         path: list[Path] = []
     else:
-        cpu = CpuEngine.ready()
+        cpu = CpuEngine.ready(version)
         python, flags, path = str(cpu.python), cpu.flags, cpu.python_path
-        hooks = [_SHIM, *hooks]
+        hooks = [SHIM, *hooks]
         environment |= cpu.environment(tp)
         args = _idle(args)
         model = model or str(cpu.model)
     listen = ("--model-path", model, "--host", "127.0.0.1", "--port", str(port), "--tp", str(tp), "--enable-metrics")
-    prefix = _with_environment(hooks, environment, path)
+    prefix = with_environment(hooks, environment, path)
     return [*prefix, python, "-m", "sglang.launch_server", *listen, *flags, *args]
+
+
+def split_name(engine: str) -> tuple[str, str | None]:
+    """`sglang-cpu:0.5.5` -> its kind and SGLang's version, None where it names none. Raises UsageError."""
+    kind, colon, version = engine.partition(":")
+    if kind not in ENGINES:
+        raise UsageError(f"unknown engine {engine!r}", nearest(kind, list(ENGINES)))
+    if colon and kind != "sglang-cpu":
+        raise UsageError(f"the engine {kind} has no versions to choose from", f"--engine {kind}")
+    return kind, version or None
 
 
 def _refuse_own(args: tuple[str, ...]) -> None:
@@ -106,7 +116,7 @@ def _hosting(variant: str) -> tuple[list[str], dict[str, str]]:
     return [_OVERLAY], {overlay.VARIANT_VARIABLE: strategy_class(variant).name if ":" not in variant else variant}
 
 
-def _with_environment(hooks: list[str], environment: Mapping[str, str], path: list[Path]) -> list[str]:
+def with_environment(hooks: list[str], environment: Mapping[str, str], path: list[Path]) -> list[str]:
     """`env NAME=VALUE ..`, in front of a command."""
     settings = dict(environment)
     if hooks:

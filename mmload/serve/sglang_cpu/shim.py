@@ -10,14 +10,14 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from mmload.serve.overlay.imports import Patch, patch_on_import
+from mmload.serve.sglang_cpu.absent import AbsentFinder, Missing
 
 ENGINE = "sglang-cpu"
-# Fetched by 0.5.23's models/qwen3_5.py at import, and never called here.
+# Fetched by 0.5.23's models/qwen3_5.py when it is imported.
 _FETCHED = (
     "fused_gdn_gating_cpu",
     "fused_input_proj_cpu",
@@ -32,36 +32,44 @@ _FETCHED = (
 def install() -> None:
     after: dict[str, Patch] = {
         "torch": _without_a_gpu,
+        "torch.utils._triton": _without_triton,
+        "torchvision.extension": _declare_ops,
         "transformers.image_processing_utils_fast": lambda module: _on_the_cpu(module.BaseImageProcessorFast),
         "transformers.video_processing_utils": lambda module: _on_the_cpu(module.BaseVideoProcessor),
         "sglang.srt.entrypoints.http_server": _say_so,
     }
     if not os.environ.get("MMLOAD_SLOW_VISION"):
-        after |= {"sglang.srt.models.qwen2_5_vl": _reshape_for_vision, "sglang.srt.models.qwen2_vl": _reshape_for_vision}
-    patch_on_import(after, before={"torchvision": _declare_torchvision_ops})
+        after |= {
+            "sglang.srt.models.qwen2_5_vl": _reshape_for_vision,
+            "sglang.srt.models.qwen2_vl": _reshape_for_vision,
+        }
+    patch_on_import(after)
+    sys.meta_path.insert(0, AbsentFinder())
 
 
-def _declare_torchvision_ops() -> None:
-    """The wheel's compiled part needs CUDA; its Python part only needs these two names to exist."""
+def _without_a_gpu(torch: Any) -> None:
+    """A build for CUDA is no other: SGLang would look for NCCL."""
+    torch.version.cuda = None
+    torch.Tensor.pin_memory = lambda self, *_args, **_more: self
+    for name in _FETCHED:
+        setattr(torch.ops.sgl_kernel, name, Missing(f"torch.ops.sgl_kernel.{name}"))
+
+
+def _without_triton(module: Any) -> None:
+    """SGLang needs triton's names, torch does without the package."""
+    module.has_triton_package = lambda: False
+
+
+def _declare_ops(extension: Any) -> None:
+    """torchvision's compiled part can't be loaded beside a torch for another device; its Python part only needs these
+    two names to exist."""
+    if extension._has_ops():  # noqa: SLF001 - torchvision's
+        return
     torch: Any = importlib.import_module("torch")
     library = torch.library.Library("torchvision", "FRAGMENT")
     for op in ("nms", "qnms"):
         library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    sys._mmload_torchvision_ops = library  # type: ignore[attr-defined]  # noqa: SLF001 - torch forgets it otherwise
-
-
-def _without_a_gpu(torch: Any) -> None:
-    if not torch.cuda.is_available():
-        torch.Tensor.pin_memory = lambda self, *_args, **_more: self
-    for name in _FETCHED:
-        setattr(torch.ops.sgl_kernel, name, _missing(name))
-
-
-def _missing(name: str) -> Callable[..., Any]:
-    def call(*_args: Any, **_more: Any) -> Any:
-        raise NotImplementedError(f"torch.ops.sgl_kernel.{name} is not there on a CPU")
-
-    return call
+    extension.mmload_ops = library  # torch forgets them otherwise
 
 
 def _on_the_cpu(processor: Any) -> None:
@@ -94,12 +102,11 @@ def _reshape_for_vision(module: ModuleType) -> None:
 
 def _say_so(http_server: Any) -> None:
     """/server_info names the engine: nobody shall take its figures for those of a GPU."""
-    launch = http_server._launch_subprocesses  # noqa: SLF001
+    inner = http_server.set_global_state
 
-    @functools.wraps(launch)
-    def _launch_subprocesses(*args: Any, **more: Any) -> Any:
-        launched = launch(*args, **more)
-        launched[2]["engine"] = ENGINE
-        return launched
+    @functools.wraps(inner)
+    def set_global_state(state: Any) -> None:
+        state.scheduler_info["engine"] = ENGINE
+        inner(state)
 
-    http_server._launch_subprocesses = _launch_subprocesses  # noqa: SLF001
+    http_server.set_global_state = set_global_state
