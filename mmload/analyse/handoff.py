@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 
@@ -93,7 +93,8 @@ def handoff_counters(scrapes: Iterable[ServerScrape], window: Window) -> Handoff
 
 def per_request(counters: HandoffCounters) -> dict[str, float]:
     """Each column's growth per request: `<column>_per_request`, seconds as milliseconds; build and handoff CPU over
-    all processes and of each one (`build_cpu_ms_per_request{process="scheduler_TP0"}`).
+    all processes and of each one (`build_cpu_ms_per_request{process="scheduler_TP0"}`), and how long each rank's main
+    thread was in the handler. `cache_hit_rate` where a variant asked its cache: hits of all ranks / (hits + fallbacks).
 
     What a process spent is divided by the requests that it met itself, so that a backlog between tokenizer and ranks
     makes nothing cheaper.
@@ -103,14 +104,28 @@ def per_request(counters: HandoffCounters) -> dict[str, float]:
     for kind, stages in (("build", BUILD_STAGES), ("handoff", HANDOFF_STAGES)):
         costs_ms = {name: 1e3 * growth(counters.cpu_s(stages, name)) / met[name] for name in met}
         figures[f"{kind}_cpu_ms_per_request"] = sum(costs_ms.values())
-        figures |= {f'{kind}_cpu_ms_per_request{{process="{name}"}}': ms for name, ms in costs_ms.items()}
+        figures |= _by_process(f"{kind}_cpu_ms", costs_ms)
     for column in sorted(counters.columns.keys() - {"requests", "build_cpu_seconds", "build_wall_seconds"}):
         seconds = column.endswith("_seconds")
         rows = counters.columns[column]
         each = [(1e3 if seconds else 1) * growth(rows[name]) / met[name] for name in met if name in rows]
         name = f"{column.removesuffix('_seconds')}_ms" if seconds else column
         figures[f"{name}_per_request"] = float(_together(column, each))
-    return figures
+    handled = counters.columns.get("handler_wall_seconds", {})
+    waits_ms = {name: 1e3 * growth(handled[name]) / met[name] for name in met if name in handled}
+    return figures | _by_process("handler_wall_ms", waits_ms) | _cache_hit_rate(counters)
+
+
+def _by_process(name: str, values: Mapping[str, float]) -> dict[str, float]:
+    return {f'{name}_per_request{{process="{process}"}}': value for process, value in values.items()}
+
+
+def _cache_hit_rate(counters: HandoffCounters) -> dict[str, float]:
+    hits, fallbacks = (
+        sum(growth(values) for values in counters.columns.get(column, {}).values())
+        for column in ("cache_hits", "fallbacks")
+    )
+    return {"cache_hit_rate": hits / (hits + fallbacks)} if hits + fallbacks else {}
 
 
 def block_growth(counters: HandoffCounters, cumulative: Values) -> Values:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +17,7 @@ from mmload.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmload.model.handoff import HandoffReport, Observation
+    from mmload.model.handoff import CollectiveName, HandoffReport, Observation
     from mmload.plan.handoff import Part
 
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)(kB|KB|MB|GB)$")
@@ -43,6 +45,9 @@ def handoff(  # noqa: PLR0913, PLR0917 (a command line has as many options as it
     rounds: Annotated[
         int | None, typer.Option(help="How often each variant has its turn; 5 or more give intervals.")
     ] = None,
+    collective: Annotated[
+        str, typer.Option(help="What ranks broadcast by: standin, or gloo, SGLang's library (wants the extra torch).")
+    ] = "standin",
     quick: Annotated[bool, typer.Option("--quick", help="One small cell of each kind.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")] = False,
 ) -> None:
@@ -55,16 +60,17 @@ def handoff(  # noqa: PLR0913, PLR0917 (a command line has as many options as it
     in_range(tp, "--tp", 1, 8)
     whole(rounds, "--rounds", 1, 1000)
     variants = _variants(variant)
+    part = partial(_part, tp, _collective(collective), rounds)
     if quick:
-        parts = [_part(tp, variants, ("1MB",), (1,), None, rounds), _part(tp, variants, ("1MB",), (5,), 20.0, rounds)]
+        parts = [part(variants, ("1MB",), (1,), None), part(variants, ("1MB",), (5,), 20.0)]
     elif build_ms is not None:
         in_range(build_ms, "--build-ms", 1, 60_000, " ms")
-        parts = [_part(tp, variants, size or (_MODELLED_SIZE,), batch or _BATCHES, build_ms, rounds)]
+        parts = [part(variants, size or (_MODELLED_SIZE,), batch or _BATCHES, build_ms)]
     else:
-        parts = [_part(tp, variants, size or _SIZES, batch or (1,), None, rounds)]
+        parts = [part(variants, size or _SIZES, batch or (1,), None)]
         named = tuple(name for name in variants if variant or name in _MODELLED_VARIANTS)
         if size is None and batch is None:
-            parts.append(_part(tp, named, (_MODELLED_SIZE,), _BATCHES, _BUILD_MS, rounds))
+            parts.append(part(named, (_MODELLED_SIZE,), _BATCHES, _BUILD_MS))
     _measure(parts, as_json=json)
 
 
@@ -105,11 +111,12 @@ def _measure(parts: Sequence[Part], *, as_json: bool) -> None:
 
 def _part(
     tp: int,
+    collective: CollectiveName,
+    rounds: int | None,
     variants: tuple[str, ...],
     sizes: Sequence[str],
     batches: Sequence[int],
     build_ms: float | None,
-    rounds: int | None,
 ) -> Part:
     from mmload.plan.handoff import Part  # noqa: PLC0415
 
@@ -120,7 +127,18 @@ def _part(
         batches=tuple(sorted({int(in_range(batch, "--batch", 1, 1000)) for batch in batches})),
         build_ms=build_ms,
         rounds=rounds or (_ROUNDS if build_ms is None else _MODELLED_ROUNDS),
+        collective=collective,
     )
+
+
+def _collective(text: str) -> CollectiveName:
+    if text == "standin":
+        return "standin"
+    if text != "gloo":
+        raise UsageError(f"--collective {text!r} is not known", "it takes standin or gloo")
+    if find_spec("torch") is None:
+        raise UsageError("--collective gloo wants torch, which is not installed", "install the extra: mmload[torch]")
+    return "gloo"
 
 
 def _variants(given: list[str] | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+CollectiveName = Literal["standin", "gloo"]
 ClaimOp = Literal["about", "<=", ">="]
 ClaimWord = Literal["SUPPORTED", "REFUTED", "CANNOT TELL"]
 
@@ -14,12 +15,14 @@ SCHEMA = 1
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """A point at which variants are compared. size_bytes: features of one request. batch: requests that are received
-    together. build_ms: how long a modelled build takes, asleep; None: it is done."""
+    together. build_ms: how long a modelled build takes, asleep; None: it is done. collective: what ranks broadcast by,
+    the stand-in's own or real gloo."""
 
     tp: int
     size_bytes: int
     batch: int
     build_ms: float | None = None
+    collective: CollectiveName = "standin"
 
 
 class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +32,7 @@ class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     tp: int
     build_ms: float | None
     parent_pid: int
+    collective: CollectiveName = "standin"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

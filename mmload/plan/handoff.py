@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from mmload.errors import UsageError
-from mmload.model.handoff import Cell, Order
+from mmload.model.handoff import Cell, CollectiveName, Order
 
 MB = 1_000_000
 _LANES = 4  # variants side by side while builds are slept
 _WARM_BYTES = 20 * MB  # a reading of so much needs no company: one of 1 MB alone is a matter of luck
 _MOST_REPEATS = 10
 _PROCESS_BYTES = 60 * MB  # measured: 38 to 43 MB for an idle rank or tokenizer
+_TORCH_BYTES, _TORCH_S = 200 * MB, 1.2  # measured: what torch adds to a rank, and to its start and end
 # Copies of a batch's features that a process holds at most. Measured as peaks of resident memory, of 200 MB x 1 and of
 # 10 MB x 20: a tokenizer 2.0 (raw and pickled), a rank 2.0 (received and unpickled) to 4.0 (a broadcast of its own).
 _TOKENIZER_COPIES, _RANK_COPIES = 2.5, 4.5
@@ -29,7 +30,7 @@ _TURN_S, _MB_RANK_S = 1.0, 0.0019
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Variants that are compared at the same cells. build_ms: as in Cell."""
+    """Variants that are compared at the same cells. build_ms, collective: as in Cell."""
 
     tp: int
     variants: tuple[str, ...]
@@ -37,12 +38,13 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     batches: tuple[int, ...]
     build_ms: float | None
     rounds: int
+    collective: CollectiveName = "standin"
 
     @property
     def cells(self) -> list[Cell]:
         """From the least to the most."""
         return [
-            Cell(tp=self.tp, size_bytes=size, batch=batch, build_ms=self.build_ms)
+            Cell(tp=self.tp, size_bytes=size, batch=batch, build_ms=self.build_ms, collective=self.collective)
             for size in self.sizes_bytes
             for batch in self.batches
         ]
@@ -89,7 +91,8 @@ def memory_bytes(part: Part) -> int:
     """The most that its processes take at once."""
     features = max(part.sizes_bytes) * max(part.batches)
     copies = _TOKENIZER_COPIES + part.tp * _RANK_COPIES
-    return math.ceil(part.lanes * ((part.tp + 1) * _PROCESS_BYTES + copies * features))
+    torch = part.tp * _TORCH_BYTES if part.collective == "gloo" else 0
+    return math.ceil(part.lanes * ((part.tp + 1) * _PROCESS_BYTES + torch + copies * features))
 
 
 def check_memory(plan: HandoffPlan, available_bytes: int, shared_bytes: int | None) -> None:
@@ -115,4 +118,5 @@ def _turn_s(part: Part) -> float:
     for cell in part.cells:
         megabytes = cell.size_bytes * cell.batch * order_of(cell).repeats / MB
         work_s += megabytes * (part.tp + 1) * _MB_RANK_S + cell.batch * (cell.build_ms or 0) / 1e3
-    return _TURN_S * part.lanes * (part.tp + 1) / 5 + work_s
+    torch_s = part.tp * _TORCH_S if part.collective == "gloo" else 0.0
+    return part.lanes * (_TURN_S * (part.tp + 1) / 5 + torch_s) + work_s

@@ -92,7 +92,13 @@ class _Group:
 
     def __init__(self, variant: str, part: Part) -> None:
         self._variant = variant
-        self._spec = GroupSpec(variant=variant, tp=part.tp, build_ms=part.build_ms, parent_pid=os.getpid())
+        self._spec = GroupSpec(
+            variant=variant,
+            tp=part.tp,
+            build_ms=part.build_ms,
+            parent_pid=os.getpid(),
+            collective=part.collective,
+        )
         self._process: asyncio.subprocess.Process | None = None
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
         self._mark = 1

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mmload.model.handoff import Cell, Observation
 from mmload.plan.handoff import HandoffPlan, Part
-from mmload.show.tables_handoff import cell_text
+from mmload.show.tables_handoff import by_text, cell_text
 from mmload.show.terminal_figures import count, span
 from mmload.show.terminal_sheet import styled
 
@@ -59,7 +59,7 @@ def _part_text(part: Part) -> str:
     batches = ", ".join(map(str, part.batches))
     beside = f", {part.lanes} at once" if part.lanes > 1 else ""
     return (
-        f"TP {part.tp}, {_build_text(part.cells[0])}: {sizes} MB in batches of {batches}; "
+        f"TP {part.tp}, {_build_text(part.cells[0])}{by_text(part.cells[0])}: {sizes} MB in batches of {batches}; "
         f"{count(len(part.variants), 'variant')}{beside}, {count(part.rounds, 'round')}"
     )
 

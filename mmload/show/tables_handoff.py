@@ -141,4 +141,9 @@ def cell_text(cell: Cell) -> str:
     """`TP 4, 10 MB`, and what else is special about a cell."""
     together = f" x {cell.batch}" if cell.batch > 1 else ""
     build = f", build {cell.build_ms:g} ms" if cell.build_ms is not None else ""
-    return f"TP {cell.tp}, {cell.size_bytes / 1e6:g} MB{together}{build}"
+    return f"TP {cell.tp}, {cell.size_bytes / 1e6:g} MB{together}{build}{by_text(cell)}"
+
+
+def by_text(cell: Cell) -> str:
+    """What ranks broadcast by, unless it is the stand-in's own."""
+    return "" if cell.collective == "standin" else f", by {cell.collective}"

@@ -1,4 +1,4 @@
-"""What the handoff costs per request on the terminal: CPU by process, then what else the server counted."""
+"""What the handoff costs per request on the terminal: CPU and time by process, then what else the server counted."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _OF_PROCESS = re.compile(r'(?P<name>\w+)\{process="(?P<process>[^"]*)"\}')
 
 
 def handoff_costs(handoff: Mapping[str, float], sheet: Sheet) -> Iterator[Text]:
-    """`Summary.handoff`: figures that are known for each process as a table, the others that are not 0 below it;
-    nothing where the server exports none."""
+    """`Summary.handoff`: figures that are known for each process as a table, the others below it: counts that are not
+    0, and rates. Nothing where the server exports none."""
     by_process: dict[str, dict[str, float]] = {}
     for key, value in handoff.items():
         if match := _OF_PROCESS.fullmatch(key):
@@ -26,7 +26,11 @@ def handoff_costs(handoff: Mapping[str, float], sheet: Sheet) -> Iterator[Text]:
     if by_process:
         yield from _table(by_process, handoff, sheet)
     single = {key: value for key, value in handoff.items() if not _OF_PROCESS.fullmatch(key) and key not in by_process}
-    items = [styled((key.removesuffix(_SUFFIX), LABEL), f" {figure(value)}") for key, value in single.items() if value]
+    items = [
+        styled((key.removesuffix(_SUFFIX), LABEL), f" {figure(value)}")
+        for key, value in sorted(single.items())
+        if value or key.endswith("_rate")
+    ]
     yield from fact("counted", items, sheet)
 
 

@@ -70,7 +70,14 @@ class Group:
     def __init__(self, spec: GroupSpec, folder: Path) -> None:
         modelled_s = None if spec.build_ms is None else spec.build_ms / 1e3
         self._tp = spec.tp
-        self._ranks = Ranks([spec.variant] * spec.tp, folder, _NO_TIME, poll_on_idle=False, modelled_s=modelled_s)
+        self._ranks = Ranks(
+            [spec.variant] * spec.tp,
+            folder,
+            _NO_TIME,
+            poll_on_idle=False,
+            modelled_s=modelled_s,
+            gloo=spec.collective == "gloo",
+        )
         names = ["tokenizer", *map(process_name, range(spec.tp))]
         self._table = CounterTable.create(self._ranks.counters_path, names)
         self._ranks.start()

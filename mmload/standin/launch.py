@@ -22,7 +22,7 @@ class Ranks:
     """The rank processes. Nothing of theirs lies in the file system: their sockets are inherited.
 
     variants: of each rank, in order. folder: holds the ZMQ sockets and the counters until all ranks are up.
-    modelled_s: how long a build takes, asleep; None: it is done.
+    modelled_s: how long a build takes, asleep; None: it is done. gloo: they broadcast by gloo, not over their sockets.
     """
 
     def __init__(
@@ -32,10 +32,12 @@ class Ranks:
         device: DeviceModel,
         poll_on_idle: bool,
         modelled_s: float | None = None,
+        gloo: bool = False,
     ) -> None:
         self.requests_address = f"ipc://{folder}/requests"
         self.replies_address = f"ipc://{folder}/replies"
         self.counters_path = folder / "counters"
+        self._gloo_store = str(folder / "gloo") if gloo else None
         self._variants = variants
         self._device = device
         self._poll_on_idle = poll_on_idle
@@ -61,6 +63,7 @@ class Ranks:
                 poll_on_idle=self._poll_on_idle,
                 device=self._device,
                 modelled_s=self._modelled_s,
+                gloo_store=self._gloo_store,
             )
             self._start_one(spec)
         for ends in (*trees[0].values(), *trees[1].values()):

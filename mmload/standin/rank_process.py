@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import setproctitle
@@ -16,6 +17,7 @@ from mmload.handoff.counters import CounterTable
 from mmload.handoff.registry import strategy_class
 from mmload.standin.collective import Collective
 from mmload.standin.config import DeviceModel
+from mmload.standin.gloo import GlooCollective, join_groups
 from mmload.standin.host import RankHost
 from mmload.standin.memory import keep_freed_memory
 from mmload.standin.rank import Scheduler
@@ -31,19 +33,19 @@ class TreeFds(msgspec.Struct, frozen=True):
     def all(self) -> list[int]:
         return [*self.children.values(), *([] if self.parent is None else [self.parent])]
 
-    def collective(self, rank: int, spin: bool) -> Collective:
-        """The rank's end of a Collective, made of them."""
-        return Collective(
-            rank,
-            None if self.parent is None else socket.socket(fileno=self.parent),
-            {child: socket.socket(fileno=fd) for child, fd in self.children.items()},
-            spin=spin,
-        )
+    def collective(self, rank: int, spin: bool, group: Any = None) -> Collective:
+        """The rank's end of a Collective, made of them. group: of gloo, to broadcast in."""
+        parent = None if self.parent is None else socket.socket(fileno=self.parent)
+        children = {child: socket.socket(fileno=fd) for child, fd in self.children.items()}
+        if group is None:
+            return Collective(rank, parent, children, spin)
+        return GlooCollective(rank, parent, children, spin, group)
 
 
 class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a rank is told at its start. tree: of the scheduler's own collectives. second_tree: for a background thread
-    of its strategy. modelled_s: how long a build takes, asleep; None: it is done."""
+    of its strategy. modelled_s: how long a build takes, asleep; None: it is done. gloo_store: where ranks find one
+    another that broadcast by gloo (`join_groups`); None: they do it over their trees."""
 
     rank: int
     size: int
@@ -57,6 +59,7 @@ class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
     poll_on_idle: bool
     device: DeviceModel
     modelled_s: float | None = None
+    gloo_store: str | None = None
 
 
 def process_name(rank: int) -> str:
@@ -71,8 +74,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the front end ends its ranks
     keep_freed_memory()
     setproctitle.setproctitle("sglang::scheduler" + (f"_TP{spec.rank}" if spec.size > 1 else ""))
-    collective = spec.tree.collective(spec.rank, spin=spec.poll_on_idle)
-    second = spec.second_tree.collective(spec.rank, spin=False)  # nothing idles in it
+    groups = join_groups(spec.rank, spec.size, Path(spec.gloo_store), count=2) if spec.gloo_store else (None, None)
+    collective = spec.tree.collective(spec.rank, spec.poll_on_idle, groups[0])
+    second = spec.second_tree.collective(spec.rank, spin=False, group=groups[1])  # nothing idles in it
     counters = CounterTable(Path(spec.counters_path)).counters(process_name(spec.rank))
     host = RankHost(spec.rank, spec.size, collective, second, counters, spec.modelled_s)
     strategy = strategy_class(spec.variant)(host)

@@ -11,6 +11,24 @@ def counters_of(run):
     return handoff_counters(run.server, measure_window(run))
 
 
+def with_counters(run, planted):
+    """The run's counters, and `planted`: column -> process -> what a request adds to it."""
+    requests = 'mmload_handoff_requests_total{process="scheduler_TP0"}'
+    scrapes = [
+        msgspec.structs.replace(
+            scrape,
+            metrics=scrape.metrics
+            | {
+                f'mmload_handoff_{column}_total{{process="{process}"}}': scrape.metrics[requests] * each
+                for column, rows in planted.items()
+                for process, each in rows.items()
+            },
+        )
+        for scrape in run.server
+    ]
+    return handoff_counters(scrapes, measure_window(run))
+
+
 def test_costs_are_per_request_over_all_processes_and_by_process(tmp_path):
     found = per_request(counters_of(make_run(tmp_path, build_ms={"scheduler_TP0": 2.0, "scheduler_TP1": 1.0})))
     assert found["build_cpu_ms_per_request"] == pytest.approx(3.0, rel=0.05)
@@ -57,21 +75,34 @@ def test_an_event_that_every_rank_counts_is_counted_once(tmp_path):
     ],
 )
 def test_what_ranks_do_together_is_counted_once_and_what_one_does_is_added(tmp_path, column, counted, expected):
-    run = make_run(tmp_path, build_ms={})
-    window = measure_window(run)
-    requests = 'mmload_handoff_requests_total{process="scheduler_TP0"}'
-    scrapes = [
-        msgspec.structs.replace(
-            scrape,
-            metrics=scrape.metrics
-            | {
-                f'mmload_handoff_{column}_total{{process="scheduler_TP{rank}"}}': scrape.metrics[requests] * each
-                for rank, each in enumerate(counted)
-            },
-        )
-        for scrape in run.server
-    ]
-    assert per_request(handoff_counters(scrapes, window))[f"{column}_per_request"] == pytest.approx(expected, rel=0.01)
+    planted = {column: {f"scheduler_TP{rank}": each for rank, each in enumerate(counted)}}
+    found = per_request(with_counters(make_run(tmp_path, build_ms={}), planted))
+    assert found[f"{column}_per_request"] == pytest.approx(expected, rel=0.01)
+
+
+def test_a_rank_waits_in_the_handler_as_long_as_the_slowest_makes_it(tmp_path):
+    planted = {"handler_wall_seconds": {"scheduler_TP0": 0.003, "scheduler_TP1": 0.002}}
+    found = per_request(with_counters(make_run(tmp_path, build_ms={}), planted))
+    assert found['handler_wall_ms_per_request{process="scheduler_TP1"}'] == pytest.approx(2.0)
+    assert found["handler_wall_ms_per_request"] == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("hits", "fallbacks", "rate"),
+    [((1.0, 1.0), (0.0, 0.0), 1.0), ((1.0, 0.6), (0.0, 0.4), 0.8), ((0.0, 0.0), (1.0, 1.0), 0.0)],
+)
+def test_the_cache_hit_rate_is_over_all_ranks(tmp_path, hits, fallbacks, rate):
+    planted = {
+        column: {f"scheduler_TP{rank}": each for rank, each in enumerate(counted)}
+        for column, counted in (("cache_hits", hits), ("fallbacks", fallbacks))
+    }
+    found = per_request(with_counters(make_run(tmp_path, build_ms={}), planted))
+    assert found["cache_hit_rate"] == pytest.approx(rate)
+
+
+def test_a_variant_without_a_cache_has_no_hit_rate(tmp_path):
+    planted = {column: {"scheduler_TP0": 0.0, "scheduler_TP1": 0.0} for column in ("cache_hits", "fallbacks")}
+    assert "cache_hit_rate" not in per_request(with_counters(make_run(tmp_path, build_ms={}), planted))
 
 
 def test_a_server_without_counters_has_no_figures(tmp_path):

@@ -82,6 +82,13 @@ def test_a_plan_with_more_to_do_takes_longer():
     assert expected_s(HandoffPlan(parts=(modelled,))) > 2 * 50 * 0.5
 
 
+def test_torch_in_every_rank_takes_memory_and_time():
+    plain, torch = part(), part(collective="gloo")
+    assert memory_bytes(torch) > memory_bytes(plain)
+    assert expected_s(HandoffPlan(parts=(torch,))) > expected_s(HandoffPlan(parts=(plain,)))
+    assert {cell.collective for cell in torch.cells} == {"gloo"}
+
+
 def test_the_claims_hold_both_tables_of_the_notes():
     notes = next(claims for claims in load_claims() if claims.name == "notes")
     walls = {(c.variant, c.size_mb): c.value for c in notes.claims if c.figure == "wall_ms" and not c.versus}

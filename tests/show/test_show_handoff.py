@@ -88,3 +88,4 @@ def test_a_cell_says_what_is_special_about_it():
     assert cell_text(CELL) == "TP 4, 100 MB"
     assert cell_text(MODELLED) == "TP 4, 2 MB x 10, build 500 ms"
     assert cell_text(msgspec.structs.replace(CELL, size_bytes=4000)) == "TP 4, 0.004 MB"
+    assert cell_text(msgspec.structs.replace(CELL, collective="gloo")) == "TP 4, 100 MB, by gloo"

@@ -252,3 +252,9 @@ def test_the_handoffs_cost_is_shown_by_process_and_what_was_never_counted_is_not
     assert re.search(r"^  handoff_cpu_ms +1\.93 +1\.02 +0\.51 +0\.40$", shown, re.MULTILINE)
     assert "broadcast_bytes 602,417" in shown
     assert "cache_hits" not in shown
+
+
+def test_a_cache_that_never_hit_is_shown():
+    shown = "\n".join(lines(summary(handoff={"cache_hit_rate": 0.0, "cache_hits_per_request": 0.0})))
+    assert "cache_hit_rate 0" in shown
+    assert "cache_hits" not in shown
