@@ -77,7 +77,7 @@ def _sglang() -> EngineRow:
     try:
         python = sglang_python()
     except UsageError as error:
-        return EngineRow(name=name, about=about, ready=False, state=str(error), next=(error.hint,))
+        return EngineRow(name=name, about=about, ready=False, state=str(error), next=tuple(filter(None, [error.hint])))
     command = f"{_run(name)} --model PATH"
     return EngineRow(name=name, about=about, ready=True, state=f"ready: {python}", next=(command,))
 

@@ -92,7 +92,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
         str | None, typer.Option(help="Attach to a running server; none is started.", rich_help_panel=_SERVER)
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="What to start: standin, sglang, sglang-cpu.", rich_help_panel=_SERVER)
+        str, typer.Option(help="What to start: standin, sglang, sglang-cpu[:VERSION].", rich_help_panel=_SERVER)
     ] = "standin",
     tp: Annotated[int, typer.Option(help="Tensor-parallel ranks to start.", rich_help_panel=_SERVER)] = 2,
     model: Annotated[str | None, typer.Option(help="Model path or name.", rich_help_panel=_SERVER)] = None,

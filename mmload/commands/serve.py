@@ -13,7 +13,7 @@ from mmload.commands.options import in_range
 def serve(
     engine_args: Annotated[list[str] | None, typer.Argument(metavar="[-- ENGINE ARGS...]", show_default=False)] = None,
     variant: Annotated[str, typer.Option(help="Patch variant: mmload variants list.")] = "stock",
-    engine: Annotated[str, typer.Option(help="What to start: standin, sglang or sglang-cpu.")] = "standin",
+    engine: Annotated[str, typer.Option(help="What to start: standin, sglang or sglang-cpu[:VERSION].")] = "standin",
     tp: Annotated[int, typer.Option(help="Tensor-parallel ranks.")] = 2,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 lets it choose.")] = 30000,
     model: Annotated[str | None, typer.Option(help="Model path or name.")] = None,
