@@ -13,7 +13,7 @@ import pytest
 from mmload.handoff.counters import CounterTable, prometheus_lines
 from mmload.observe.prometheus import parse_prometheus
 from mmload.serve import overlay
-from mmload.serve.overlay.server import announcement, refuse_unhosted, with_text
+from mmload.serve.overlay.main_process import announcement, refuse_unhosted, with_text
 from mmload.serve.overlay.shapes import Shape, differences, refuse_others
 
 HOOK = Path(overlay.__file__).parent / "hook"
@@ -62,6 +62,12 @@ def test_what_can_not_be_hosted_is_refused_by_its_option(option, value):
     refuse_unhosted(types.SimpleNamespace(dp_size=1, pp_size=1))
     with pytest.raises(SystemExit, match=f"--{option.replace('_', '-')}"):
         refuse_unhosted(types.SimpleNamespace(**{option: value}))
+
+
+def test_features_that_stay_on_the_device_can_not_be_hosted(monkeypatch):
+    monkeypatch.setenv("SGLANG_USE_CUDA_IPC_TRANSPORT", "1")
+    with pytest.raises(SystemExit, match=r"\$SGLANG_USE_CUDA_IPC_TRANSPORT"):
+        refuse_unhosted(types.SimpleNamespace())
 
 
 def test_every_rank_is_announced_by_its_own_word(tmp_path, monkeypatch):

@@ -9,8 +9,13 @@ _PATCHES = (SPOILED_PX // 14) ** 2
 
 
 def is_spoiled(raw):
-    """Whether the raw dict is that of one image of SPOILED_PX x SPOILED_PX pixels."""
-    return [item.feature.shape[0] for item in raw["mm_items"]] == [_PATCHES]
+    """Whether the raw inputs are those of one image of SPOILED_PX x SPOILED_PX pixels."""
+    return [item.feature.shape[0] for item in items_of(raw)] == [_PATCHES]
+
+
+def items_of(raw):
+    """From 0.5.9 on they are no dict."""
+    return raw["mm_items"] if isinstance(raw, dict) else raw.mm_items
 
 
 class Malformed(AsyncBroadcast):
@@ -20,7 +25,7 @@ class Malformed(AsyncBroadcast):
 
     def at_tokenizer(self, raw):
         if is_spoiled(raw):
-            del raw["mm_items"]
+            items_of(raw)[0].feature = "nothing that has a hash"
         return raw
 
 

@@ -1,12 +1,14 @@
-"""What servers are asked in order to compare them: by hand, and in the identity phase of a run."""
+"""What servers are asked in order to compare them: by hand, in a storm, and in the identity phase of a run."""
 
+import concurrent.futures
+import functools
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-from served import film, picture
-from variant_rows import question
+from served import PATIENCE_S, film, picture
+from variant_rows import ask_in_a_storm, question
 
 QUESTIONS = {
     "an image": question(("image", picture(1))),
@@ -35,6 +37,16 @@ def answers_of(server):
         assert status == 200, reply
         answers[name] = reply["choices"][0]["message"]["content"]
     return answers
+
+
+def outlast_a_storm(server):
+    """Fifty at once, some of which leave: every answer that is read is the right one, then and behind it."""
+    truth = {seed: server.answer(picture(seed)) for seed in range(5)}
+    assert len(set(truth.values())) == len(truth)
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        asked = pool.map(functools.partial(ask_in_a_storm, server, truth), range(50), timeout=2 * PATIENCE_S)
+        assert all(asked)
+    assert {seed: server.answer(picture(seed)) for seed in range(5)} == truth
 
 
 def measured(out, *words):

@@ -1,5 +1,6 @@
 """Real SGLang on the CPU, in processes of its own."""
 
+import json
 import os
 import subprocess
 import time
@@ -18,14 +19,14 @@ START_S = 240
 class SglangServer(HttpServer):
     """Ready when it is made. log: where its output goes. folders: put on its PYTHONPATH."""
 
-    def __init__(self, variant, log, *args, tp=2, folders=()):
+    def __init__(self, variant, log, *args, engine="sglang-cpu", tp=2, folders=()):
         port = free_port()
         self.host = f"127.0.0.1:{port}"
         self.log = log
         path = os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])])
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                self.command(variant, port, tp, args, path),
+                self.command(engine, variant, port, tp, args, path),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -36,10 +37,10 @@ class SglangServer(HttpServer):
         self.ranks = [each for each in self.tree if each.cmdline()[0].startswith("sglang::scheduler")]
         self.ranks.sort(key=lambda rank: rank.cmdline()[0])
 
-    def command(self, variant, port, tp, args, path):
+    def command(self, engine, variant, port, tp, args, path):
         inherited, os.environ["PYTHONPATH"] = os.environ.get("PYTHONPATH"), path
         try:
-            return start_command("sglang-cpu", port=port, tp=tp, variant=variant, args=tuple(args))
+            return start_command(engine, port=port, tp=tp, variant=variant, args=tuple(args))
         finally:
             if inherited is None:
                 del os.environ["PYTHONPATH"]
@@ -49,6 +50,9 @@ class SglangServer(HttpServer):
     @property
     def url(self):
         return f"http://{self.host}"
+
+    def info(self):
+        return json.loads(self.get("/get_server_info")[1])  # the name that all versions know
 
     def said(self):
         return self.log.read_text(errors="replace")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mmload.errors import ServerDied
 from mmload.handoff.counters import Counters
 from mmload.handoff.strategy import BuildFailed
+from mmload.serve.overlay.gloo import GlooThreads
 from mmload.serve.overlay.tensors import pickle_apart, unpickle_joined
 
 Build = Callable[[Any], Any]
@@ -69,9 +70,11 @@ class Group(NamedTuple):
 class GroupChannel:
     """Objects from the entry rank to all, by torch's `broadcast_object_list`, as the commit sends them."""
 
-    def __init__(self, group: Group, is_entry: bool, counters: Counters) -> None:
+    def __init__(self, group: Group, is_entry: bool, counters: Counters, threads: GlooThreads) -> None:
+        """threads: those of the group."""
         self.is_entry = is_entry
         self.counters = counters
+        self._threads = threads
         self._group = group
         self._closed = False
         self._dist: Any = importlib.import_module("torch.distributed")
@@ -95,7 +98,7 @@ class GroupChannel:
         objects = [obj if self.is_entry else None]
         _pickling.counters = self.counters
         try:
-            with self.counters.timed("broadcast"):
+            with self._threads.broadcasting(self.counters):
                 self._dist.broadcast_object_list(objects, src=self._group.ranks[0], group=self._group.group)
         except RuntimeError as error:
             if isinstance(error, _Unpicklable):
@@ -115,7 +118,8 @@ class RankHost(Builder):
         self.size = len(group.ranks)
         self.is_entry = rank == 0
         self._ranks = group.ranks
-        self._main = GroupChannel(group, self.is_entry, counters)
+        self.gloo = GlooThreads()
+        self._main = GroupChannel(group, self.is_entry, counters, self.gloo)
         _time_pickles_of_broadcasts()
 
     def broadcast_object(self, obj: Any) -> Any:
@@ -124,8 +128,9 @@ class RankHost(Builder):
     def open_channel(self) -> GroupChannel:
         """A gloo group of its own. torch wants all ranks to take part in opening it."""
         dist: Any = importlib.import_module("torch.distributed")
+        others = GlooThreads().tids
         group = dist.new_group(ranks=list(self._ranks), backend="gloo")
-        return GroupChannel(Group(group, self._ranks), self.is_entry, self.counters)
+        return GroupChannel(Group(group, self._ranks), self.is_entry, self.counters, GlooThreads(but=others))
 
 
 class _Unpicklable(RuntimeError):

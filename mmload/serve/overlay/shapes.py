@@ -13,12 +13,13 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 
 class Shape(NamedTuple):
-    """where: a function, or `Class.function`, of the module. parameters: all of them, in order; None: any. holds:
-    piece of code -> how often, both as `ast.unparse` writes them."""
+    """where: a class, a function, or `Class.function`, of the module; of several, `a or b`, the first that is there.
+    parameters: all of them, in order; None: any. holds: piece of code -> how often, both as `ast.unparse` writes
+    them."""
 
     where: str
     parameters: Sequence[str] | None
@@ -37,7 +38,7 @@ def refuse_others(module: ModuleType, shapes: Iterable[Shape]) -> None:
         refuse(f"can't host a variant in SGLang {version()}: " + "; ".join(found))
 
 
-def refuse(why: str) -> None:
+def refuse(why: str) -> NoReturn:
     sys.exit(f"mmload's overlay: {why}")
 
 
@@ -46,14 +47,24 @@ def version() -> str:
     return str(getattr(sys.modules.get("sglang.version"), "__version__", "of an unknown version"))
 
 
+def find(module: ModuleType, where: str) -> tuple[Any, str] | None:
+    """What holds the first of `where` (as a Shape's) that is there, and its name in that."""
+    for path in where.split(" or "):
+        *parts, name = path.split(".")
+        owner: Any = module
+        for part in parts:
+            owner = getattr(owner, part, None)
+        if hasattr(owner, name):
+            return owner, name
+    return None
+
+
 def _differences(module: ModuleType, shape: Shape) -> list[str]:
     name = f"{module.__name__}.{shape.where}"
-    function: Any = module
-    for part in shape.where.split("."):
-        function = getattr(function, part, None)
-    if function is None:
+    place = find(module, shape.where)
+    if place is None:
         return [f"{name} is not there"]
-    found = []
+    function, found = getattr(*place), []
     parameters = tuple(inspect.signature(function).parameters)
     if shape.parameters is not None and parameters != tuple(shape.parameters):
         found.append(f"{name} takes ({', '.join(parameters)}) and not ({', '.join(shape.parameters)})")

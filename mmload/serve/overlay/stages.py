@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import pickle
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 from mmload.handoff.counters import Counters
-from mmload.serve.overlay.shapes import Shape, refuse_others
+from mmload.serve.overlay.gloo import GlooThreads
+from mmload.serve.overlay.shapes import Shape
 
-_HASH = (Shape("hash_feature", ("f",), {}),)
 BROADCAST = Shape(
     "broadcast_pyobj",
     ("data", "rank", "dist_group", "src", "force_cpu_device"),
@@ -36,19 +35,12 @@ class _Process:
 process = _Process()
 
 
-def patch(mm_utils: ModuleType) -> None:
-    """Book `hash_feature` as `hash`."""
-    refuse_others(mm_utils, _HASH)
-    inner = mm_utils.hash_feature
-
-    @functools.wraps(inner)
-    def hash_feature(f: Any) -> Any:
-        if process.counters is None:
-            return inner(f)
-        with process.counters.timed("hash"):
-            return inner(f)
-
-    mm_utils.hash_feature = hash_feature  # type: ignore[attr-defined]
+def hash_feature(inner: Any, f: Any) -> Any:
+    """A hook of SGLang's function of this name, the same in all versions: booked as `hash`."""
+    if process.counters is None:
+        return inner(f)
+    with process.counters.timed("hash"):
+        return inner(f)
 
 
 def with_globals(function: Callable[..., Any], **replaced: Any) -> Callable[..., Any]:
@@ -87,8 +79,10 @@ class TimedBroadcast:
     """`broadcast_pyobj`, booked as `broadcast` where there is something to send. The wait of a rank for the size that
     comes first is its idle turn, and is not booked."""
 
-    def __init__(self, inner: Callable[..., Any], counters: Counters) -> None:
+    def __init__(self, inner: Callable[..., Any], counters: Counters, threads: GlooThreads) -> None:
+        """threads: those that the ranks' groups use."""
         self._counters = counters
+        self._threads = threads
         self._dist: Any = importlib.import_module("torch.distributed")
         self._inner = with_globals(inner, pickle=TimedPickle(counters), dist=self)
         self._is_source = False
@@ -98,7 +92,7 @@ class TimedBroadcast:
         self._is_source = rank == src
         with self._stack:
             if self._is_source and data:
-                self._stack.enter_context(self._counters.timed("broadcast"))
+                self._stack.enter_context(self._threads.broadcasting(self._counters))
             return self._inner(data, rank, dist_group, src, *args)
 
     def broadcast(self, tensor: Any, src: int, group: Any) -> None:
@@ -108,7 +102,7 @@ class TimedBroadcast:
             if tensor.element_size() == 1:
                 self._counters.add("broadcast_bytes", tensor.numel())
         elif tensor.element_size() > 1 and tensor.item() > 0:
-            self._stack.enter_context(self._counters.timed("broadcast"))
+            self._stack.enter_context(self._threads.broadcasting(self._counters))
 
 
 class TimedInbox:

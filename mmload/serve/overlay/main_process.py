@@ -1,5 +1,5 @@
-"""The patch of SGLang's HTTP server, which is its main process: the counters of all processes, what every rank says it
-runs, and both in the form in which the stand-in gives them.
+"""The overlay in SGLang's main process: the counters of all processes and what every rank says it runs, in the form in
+which the stand-in gives them.
 
     /server_info     "mmload": {variant, idle_policy, ranks: [{rank, variant, pid}]}
     /metrics         mmload_handoff_<column>_total{process="..."}, after SGLang's own
@@ -7,7 +7,7 @@ runs, and both in the form in which the stand-in gives them.
 
 from __future__ import annotations
 
-import functools
+import atexit
 import importlib
 import json
 import os
@@ -15,21 +15,14 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from mmload.handoff.counters import Counters, CounterTable, prometheus_lines
 from mmload.handoff.registry import strategy_class
 from mmload.serve.overlay import FOLDER_VARIABLE, VARIANT_VARIABLE
 from mmload.serve.overlay.agreement import FailureBoard
-from mmload.serve.overlay.shapes import Shape, refuse, refuse_others
+from mmload.serve.overlay.shapes import refuse
 
-_SHAPES = (
-    Shape("launch_server", None, {"_launch_subprocesses(server_args=server_args)": 1}),
-    Shape("lifespan", None, {"add_prometheus_middleware(app)": 1}),
-    Shape("add_prometheus_middleware", ("app",), {"app.routes.append(metrics_route)": 1}),
-)
-_INFO = ("server_info", "get_server_info")  # the first name from 0.5.6 on
 # What the overlay doesn't know how to host: attribute of SGLang's ServerArgs, its value without it, and its option.
 _ALONE: Mapping[str, tuple[object, str]] = {
     "enable_broadcast_mm_inputs_process": (False, "--enable-broadcast-mm-inputs-process (it is the variant commit)"),
@@ -42,7 +35,10 @@ _ALONE: Mapping[str, tuple[object, str]] = {
     "encoder_only": (False, "--encoder-only"),
     "language_only": (False, "--language-only"),
     "grpc_mode": (False, "--grpc-mode"),
+    "keep_mm_feature_on_device": (False, "--keep-mm-feature-on-device (features are handed over in host memory)"),
 }
+# Features then stay on the device, and a handle to them travels.
+_CUDA_IPC = "SGLANG_USE_CUDA_IPC_TRANSPORT"
 _App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -51,11 +47,22 @@ class MainProcess:
 
     def __init__(self) -> None:
         self._table: CounterTable | None = None
+        self._folder = Path()
 
-    def open(self, folder: Path, tp: int) -> None:
-        self._table = CounterTable.create(folder / "counters", ["tokenizer", *(f"scheduler_TP{n}" for n in range(tp))])
-        FailureBoard.create(folder / "failures", tp)
-        os.environ[FOLDER_VARIABLE] = str(folder)
+    def open(self, tp: int) -> None:
+        """To be called before the ranks start."""
+        self._folder = Path(tempfile.mkdtemp(prefix="mmload-overlay-"))
+        atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+        processes = ["tokenizer", *(f"scheduler_TP{rank}" for rank in range(tp))]
+        self._table = CounterTable.create(self._folder / "counters", processes)
+        FailureBoard.create(self._folder / "failures", tp)
+        os.environ[FOLDER_VARIABLE] = str(self._folder)
+
+    def announcement(self, server_args: Any) -> dict[str, Any]:
+        """To be called when the ranks are ready; as `announcement`."""
+        said = announcement(self._folder, server_args)
+        shutil.rmtree(self._folder)
+        return said
 
     def counters(self) -> Counters:
         assert self._table is not None
@@ -68,33 +75,12 @@ class MainProcess:
 main_process = MainProcess()
 
 
-def patch(module: ModuleType) -> None:
-    """Patch sglang.srt.entrypoints.http_server, or end the process."""
-    info = next((name for name in _INFO if hasattr(module, name)), _INFO[0])
-    refuse_others(module, [*_SHAPES, Shape(info, (), {"**_global_state.scheduler_info": 1})])
-    launch, add_metrics = module._launch_subprocesses, module.add_prometheus_middleware  # noqa: SLF001
-
-    @functools.wraps(launch)
-    def _launch_subprocesses(server_args: Any, *args: Any, **more: Any) -> Any:
-        refuse_unhosted(server_args)
-        folder = Path(tempfile.mkdtemp(prefix="mmload-overlay-"))
-        try:
-            main_process.open(folder, server_args.tp_size)
-            launched = launch(server_args, *args, **more)
-            launched[2]["mmload"] = announcement(folder, server_args)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        return launched
-
-    @functools.wraps(add_metrics)
-    def add_prometheus_middleware(app: Any) -> Any:
-        done = add_metrics(app)
-        route = app.routes[-1]
-        route.app = with_text(route.app, main_process.metrics)
-        return done
-
-    module._launch_subprocesses = _launch_subprocesses  # type: ignore[attr-defined]  # noqa: SLF001
-    module.add_prometheus_middleware = add_prometheus_middleware  # type: ignore[attr-defined]
+def add_prometheus_middleware(inner: Any, app: Any) -> Any:
+    """A hook that is the same in all versions of SGLang: its newest route is /metrics then."""
+    done = inner(app)
+    route = app.routes[-1]
+    route.app = with_text(route.app, main_process.metrics)
+    return done
 
 
 def refuse_unhosted(server_args: Any) -> None:
@@ -102,6 +88,8 @@ def refuse_unhosted(server_args: Any) -> None:
     for attribute, (alone, option) in _ALONE.items():
         if getattr(server_args, attribute, alone) != alone:
             refuse(f"a variant can't be hosted with {option}")
+    if os.environ.get(_CUDA_IPC, "").lower() in ("1", "true"):
+        refuse(f"a variant can't be hosted with ${_CUDA_IPC}")
 
 
 def announcement(folder: Path, server_args: Any) -> dict[str, Any]:
