@@ -24,9 +24,12 @@ def serve(
     """
     from mmload.plan.variants import load_variant  # noqa: PLC0415
     from mmload.serve.engines import start_command  # noqa: PLC0415
+    from mmload.serve.process import free_port  # noqa: PLC0415
 
     load_variant(variant)
     in_range(tp, "--tp", 1, 64)
     in_range(port, "--port", 0, 65535)
+    if port == 0 and engine != "standin":  # SGLang knows no such port
+        port = free_port()
     command = start_command(engine, port=port, tp=tp, variant=variant, model=model, args=tuple(engine_args or ()))
     os.execvp(command[0], command)  # the server takes this process's place, its signals and its exit code

@@ -21,6 +21,7 @@ from mmload import __version__
 from mmload.analyse.blocks import FEWEST_BLOCKS
 from mmload.analyse.cpu import Interval
 from mmload.analyse.handoff_alone import Measured, Place, estimate
+from mmload.handoff.registry import STRATEGIES
 from mmload.model.handoff import (
     Cell,
     ClaimOp,
@@ -96,9 +97,13 @@ def _judged(file: Claims, claim: Claim, place: Place, measured: Measured, cores:
     if not found:
         return None
     versus, figure = _worst(found)
+    missing = _missing(claim, place, measured)
     bounds = None if figure.low is None or figure.high is None else Interval(figure.value, figure.low, figure.high)
     if bounds and claim.figure in _OF_WALL and not file.this_host and cores < place[1].tp + 1:
         bounds = _with_enough_cores(claim, place, versus, measured)
+    verdict = word(claim.op, claim.value, claim.tolerance, bounds.low, bounds.high) if bounds else "CANNOT TELL"
+    if missing and verdict == "SUPPORTED":  # one of them may be ahead; one that is refutes it without the others
+        verdict = "CANNOT TELL"
     return ClaimResult(
         source=file.name,
         says=claim.says,
@@ -112,8 +117,8 @@ def _judged(file: Claims, claim: Claim, place: Place, measured: Measured, cores:
         measured=figure,
         low=bounds.low if bounds else None,
         high=bounds.high if bounds else None,
-        verdict=word(claim.op, claim.value, claim.tolerance, bounds.low, bounds.high) if bounds else "CANNOT TELL",
-        note="" if bounds else _TOO_FEW,
+        verdict=verdict,
+        note=("" if bounds else _TOO_FEW) or (f"{len(missing)} rivals unmeasured" if missing else ""),
     )
 
 
@@ -133,6 +138,15 @@ def _compared_with(claim: Claim, place: Place, measured: Measured) -> Sequence[P
     if claim.versus != "others":
         return [(claim.versus, place[1])]
     return [other for other in measured.places if other[1] == place[1] and other[0] != place[0]]
+
+
+def _missing(claim: Claim, place: Place, measured: Measured) -> list[str]:
+    """The variants that a claim is about and that were not measured at its place. What is not a variant of its own
+    (stock, and rollback, which is original by another name) is not missed."""
+    if claim.versus != "others":
+        return []
+    there = {variant for variant, cell in measured.places if cell == place[1]}
+    return sorted(set(STRATEGIES) - there - {"stock", "rollback"})
 
 
 def _figure(claim: Claim, place: Place, versus: Place | None, measured: Measured) -> Estimate | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from mmload.errors import ServerError
+from mmload.errors import ServerDied, ServerError
 from mmload.tether import tethered
 
 _DRAIN_S = 10.0
+_PORTS = range(20_000, 32_000)  # below Linux's ip_local_port_range
 _OWN_WORDS = ("mmload's ", "mmload.errors.")  # of the overlay and its hooks, in a server that is not ours
 
 
@@ -46,9 +49,9 @@ class StartedServer:
         return own[-1] if own else "\n".join(said[-lines:])
 
     def refuse_dead(self) -> None:
-        """Raise ServerError if it has ended, with its last words."""
+        """Raise ServerDied if it has ended, with its last words."""
         if self.exit_code is not None:
-            raise ServerError(
+            raise ServerDied(
                 f"the server ended with exit code {self.exit_code}: {self.last_words() or 'it said nothing'}",
                 f"its whole log is {self._log}",
             )
@@ -70,10 +73,13 @@ class StartedServer:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on at this moment. It is not one of those that the kernel gives to whoever
+    asks for any: SGLang binds its port only when it has loaded its model."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ServerError("no port is free", "choose one with --port")
 
 
 def _descendants(pid: int) -> list[psutil.Process]:

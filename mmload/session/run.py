@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeGuard
 
 import msgspec
 
@@ -14,7 +15,7 @@ from mmload.drive.fleet import Fleet
 from mmload.drive.job import Closed, Endpoint, Identity, Job, Open
 from mmload.drive.joining import Orders
 from mmload.drive.scratch import make_scratch
-from mmload.errors import RunInvalid, ServerError, UsageError
+from mmload.errors import RunInvalid, ServerDied, ServerError, UsageError
 from mmload.model.live import LiveView
 from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.records import RequestRecord
@@ -64,12 +65,17 @@ def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None]) -> Run
             except BaseException as failure:
                 stored = _seal(crew, failure)
                 sealed(stored)
-                if isinstance(failure, ServerError) and stored.manifest.validity != "valid":
+                if _may_be_ours(failure) and stored.manifest.validity != "valid":
                     raise RunInvalid(f"{stored.manifest.validity[0]}; then {failure}", failure.hint) from failure
                 raise
             stored = _seal(crew, None)
             sealed(stored)
             return stored
+
+
+def _may_be_ours(failure: BaseException) -> TypeGuard[ServerError]:
+    """Whether a generator at fault may have brought it about: a server that ended did so by itself."""
+    return isinstance(failure, ServerError) and not isinstance(failure, ServerDied)
 
 
 def _seal(crew: Crew, failure: BaseException | None) -> Run:

@@ -110,7 +110,8 @@ def _claims(report: HandoffReport, sheet: Sheet) -> Iterator[Text]:
     tally = Counter(claim.verdict for claim in report.claims)
     parts = [f"{number} {word.lower()}" for word in _STYLES if (number := tally[word])] or ["none of these cells"]
     left = f"; {report.unmeasured} of other cells or variants" if report.unmeasured else ""
-    yield from paragraph(styled((f"claims: {', '.join(parts)}{left}", LABEL)), sheet)
+    why = "".join(f"; {note}" for note in sorted({claim.note for claim in report.claims} - {""}))
+    yield from paragraph(styled((f"claims: {', '.join(parts)}{left}{why}", LABEL)), sheet)
 
 
 def _claim(claim: ClaimResult) -> list[Text]:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmload.analyse.handoff_alone import Measured
+from mmload.handoff.registry import STRATEGIES
 from mmload.judge.claims import judge_claims, report_of, word
 from mmload.plan.claims import Claim, Claims
 
@@ -90,11 +91,22 @@ def test_a_ratio_is_judged_within_rounds():
 
 def test_the_fastest_of_all_is_faster_than_the_one_that_comes_nearest():
     claim = Claim(figure="wall_ms", variant="shm", versus="others", op="<=", value=1)
-    rivals = [*observed("commit", walls(300)), *observed("delta", walls(140)), *observed("original", walls(200))]
+    slow = set(STRATEGIES) - {"shm", "delta", "stock", "rollback"}
+    rivals = [
+        *observed("delta", walls(140)),
+        *(seen for variant in sorted(slow) for seen in observed(variant, walls(200))),
+    ]
     ahead = only(claim, [*rivals, *observed("shm", walls(120))])
     assert (ahead.verdict, ahead.versus) == ("SUPPORTED", "delta")
     behind = only(claim, [*rivals, *observed("shm", walls(160))])
     assert (behind.verdict, behind.versus) == ("REFUTED", "delta")
+
+
+def test_nothing_is_the_fastest_of_all_while_others_were_not_measured():
+    claim = Claim(figure="wall_ms", variant="shm", versus="others", op="<=", value=1)
+    ahead = only(claim, [*observed("commit", walls(300)), *observed("shm", walls(120))])
+    assert (ahead.verdict, ahead.note) == ("CANNOT TELL", "9 rivals unmeasured")
+    assert only(claim, [*observed("commit", walls(100)), *observed("shm", walls(120))]).verdict == "REFUTED"
 
 
 def test_one_rival_that_is_surely_faster_refutes_the_fastest_of_all():

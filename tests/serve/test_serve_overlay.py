@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from mmload.handoff.counters import CounterTable, prometheus_lines
+from mmload.handoff.segments import start_ticks
 from mmload.observe.prometheus import parse_prometheus
 from mmload.serve import overlay
-from mmload.serve.overlay.main_process import announcement, refuse_unhosted, with_text
+from mmload.serve.overlay.main_process import announcement, refuse_unhosted, sweep_folders, with_text
 from mmload.serve.overlay.shapes import Shape, differences, refuse_others
 
 HOOK = Path(overlay.__file__).parent / "hook"
@@ -62,6 +63,14 @@ def test_what_can_not_be_hosted_is_refused_by_its_option(option, value):
     refuse_unhosted(types.SimpleNamespace(dp_size=1, pp_size=1))
     with pytest.raises(SystemExit, match=f"--{option.replace('_', '-')}"):
         refuse_unhosted(types.SimpleNamespace(**{option: value}))
+
+
+def test_what_a_killed_server_left_is_swept(tmp_path):
+    dead, own = (tmp_path / f"mmload-overlay-{os.getpid()}-{ticks}-x" for ticks in (1, start_ticks(os.getpid())))
+    for folder in (dead, own, tmp_path / "mmload-overlay-other"):
+        folder.mkdir()
+    sweep_folders(tmp_path)
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted([own.name, "mmload-overlay-other"])
 
 
 def test_features_that_stay_on_the_device_can_not_be_hosted(monkeypatch):

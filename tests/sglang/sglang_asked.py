@@ -19,6 +19,7 @@ QUESTIONS = {
     "words": question(),
 }
 WITH_MEDIA = len(QUESTIONS) - 1
+SEEN_BEFORE = 4  # each pair is of the two images before it
 RUN = (
     "--workload",
     str(Path(__file__).parent / "every-kind.toml"),

@@ -82,11 +82,3 @@ class SglangServer(HttpServer):
             assert self.process.poll() is None, self.said()[-1500:]
             assert time.monotonic() < deadline_s, f"not ready: {self.said()[-1500:]}"
             time.sleep(0.2)
-
-
-def eventually(condition):
-    """Wait for something that must come about; the test hangs no longer than its patience."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "it never came about"
-        time.sleep(0.02)

@@ -10,8 +10,8 @@ import psutil
 import pytest
 from planted import SPOILED_PX
 from served import PATIENCE_S, chat, picture
-from sglang_server import SglangServer, eventually
-from variant_rows import Grown
+from sglang_server import SglangServer
+from variant_rows import Grown, backlog, eventually
 
 pytestmark = pytest.mark.sglang
 SPOILED = chat(picture(9, SPOILED_PX, SPOILED_PX))
@@ -53,7 +53,7 @@ def test_a_full_cache_costs_builds_and_no_answer_and_ranks_that_disagree_end_the
     server = start("planted:SmallCache")
     truth = {seed: server.answer(picture(seed)) for seed in range(8)}
     grown = Grown(server)
-    backlog(server, truth)
+    assert backlog(server, list(truth)) == truth
     assert grown("fallbacks") == grown("cache_evictions")
     assert grown("fallbacks")[1] == grown("fallbacks")[2] > 0
     assert grown("cache_hits")[1] + grown("fallbacks")[1] == len(truth)
@@ -61,19 +61,6 @@ def test_a_full_cache_costs_builds_and_no_answer_and_ranks_that_disagree_end_the
         server.post("/v1/chat/completions", SPOILED)
     server.process.wait(2 * PATIENCE_S)
     assert "would hang in their next forward pass" in server.said()
-
-
-def backlog(server, truth):
-    """Requests that the entry rank finds all at once."""
-    prepared = Grown(server)
-    with concurrent.futures.ThreadPoolExecutor(len(truth)) as pool:
-        server.ranks[0].suspend()
-        try:
-            asked = {seed: pool.submit(server.answer, picture(seed)) for seed in truth}
-            eventually(lambda: prepared("requests")[0] == len(truth))
-        finally:
-            server.ranks[0].resume()
-        assert {seed: each.result(PATIENCE_S) for seed, each in asked.items()} == truth
 
 
 def test_what_a_killed_server_leaves_the_next_start_sweeps_and_a_lying_rank_is_not_measured(start, tmp_path):

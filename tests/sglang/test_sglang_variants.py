@@ -5,9 +5,9 @@ import json
 
 import pytest
 from served import counters
-from sglang_asked import WITH_MEDIA, answers_of, identity, measured, outlast_a_storm
-from sglang_server import SglangServer, eventually
-from variant_rows import Grown, built, check_row
+from sglang_asked import SEEN_BEFORE, WITH_MEDIA, answers_of, identity, measured, outlast_a_storm
+from sglang_server import SglangServer
+from variant_rows import Grown, built, check_backlogs, check_row, eventually
 
 from mmload.handoff.registry import STRATEGIES
 
@@ -32,10 +32,15 @@ def test_the_answers_are_those_of_stock_and_the_counters_prove_the_card(hosted, 
     assert [rank["pid"] for rank in server.info()["mmload"]["ranks"]] == [rank.pid for rank in server.ranks]
     grown = Grown(server)
     assert answers_of(server) == stock[0]
-    check_row(grown, variant, 2, WITH_MEDIA)
+    check_row(grown, variant, 2, WITH_MEDIA, SEEN_BEFORE)
     tokenizer, entry, _ = grown("hash_cpu_seconds")
     assert [tokenizer > 0, entry > 0] == [count > 0 for count in built(variant, 2, 1)[:2]]
     assert all(seconds > 0 for seconds in grown("handler_wall_seconds")[1:])
+
+
+def test_requests_that_come_together_are_sent_together_where_the_card_says_so(hosted):
+    variant, server = hosted
+    check_backlogs(server, variant, 2)
 
 
 def test_a_run_finds_every_rank_announced_the_answers_of_stock_and_no_error(hosted, stock, tmp_path):

@@ -3,9 +3,9 @@
 import pytest
 from planted import SPOILED_PX
 from served import chat, picture
-from sglang_asked import QUESTIONS, WITH_MEDIA, answers_of, outlast_a_storm
-from sglang_server import SglangServer, eventually
-from variant_rows import Grown, built, check_row
+from sglang_asked import QUESTIONS, SEEN_BEFORE, WITH_MEDIA, answers_of, outlast_a_storm
+from sglang_server import SglangServer
+from variant_rows import Grown, built, check_row, eventually
 
 from mmload.serve.sglang_cpu.place import CpuEngine
 
@@ -50,7 +50,7 @@ def test_the_answers_are_those_of_stock_and_the_counters_prove_the_card(hosted, 
     assert [(rank["variant"], rank["pid"]) for rank in ranks] == [(variant, rank.pid) for rank in server.ranks]
     grown = Grown(server)
     assert answers_of(server) == truth
-    check_row(grown, variant, 2, WITH_MEDIA)
+    check_row(grown, variant, 2, WITH_MEDIA, SEEN_BEFORE)
     hashed = [seconds > 0 for seconds in grown("hash_cpu_seconds")]
     assert hashed == [count > 0 for count in built(variant, 2, 1)]
     assert (sum(grown("shm_bytes")) > 0) == (variant == "shm")

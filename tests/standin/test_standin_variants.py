@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import functools
-import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,11 @@ from variant_rows import (
     PER_REQUEST,
     Grown,
     ask_in_a_storm,
+    backlog,
     built,
+    check_backlogs,
     check_row,
+    eventually,
     question,
 )
 
@@ -39,6 +41,7 @@ QUESTIONS = {
     "words": question(),
 }
 WITH_MEDIA = len(QUESTIONS) - 1
+SEEN_BEFORE = 4  # each pair is of the two images before it
 
 
 def answers_of(server):
@@ -78,14 +81,6 @@ def segments_of(server):
     return sorted(Path("/dev/shm").glob(f"mmload-{server.process.pid}-*"))
 
 
-def eventually(condition):
-    """Wait for something that must come about; the test hangs no longer than its patience."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "it never came about"
-        time.sleep(0.005)
-
-
 # The answers, and who does what for them
 
 
@@ -94,7 +89,7 @@ def test_the_answers_are_those_of_original_and_the_counters_prove_the_card(hoste
     grown = Grown(server)
     answers, original_bytes = truth
     assert answers_of(server) == answers
-    check_row(grown, variant, tp, WITH_MEDIA)
+    check_row(grown, variant, tp, WITH_MEDIA, SEEN_BEFORE)
     sent_bytes = grown("broadcast_bytes")[1]
     if tp == 1:
         assert sent_bytes == 0
@@ -117,38 +112,8 @@ def test_time_is_booked_where_it_is_spent(hosted):
 
 def test_requests_that_come_together_are_sent_together_where_the_card_says_so(hosted):
     variant, tp, server = hosted
-    grown = Grown(server)
-    for attempt in range(20):
-        backlog(server, 8, seed=100 * attempt)
-        requests, batches = grown("requests")[1], grown("receive_batches")[1]
-        if grown("broadcasts")[1] if variant == "dynamic-batch" and tp > 1 else batches < requests:
-            break
-    assert batches < requests
-    broadcasts = grown("broadcasts")
-    assert broadcasts == [0, *broadcasts[1:2] * tp]
-    if tp == 1:
-        assert broadcasts[1] == 0
-    elif variant == "dynamic-batch":
-        assert grown("cache_hits")[1] >= 5 * broadcasts[1] > 0
-        assert grown("objects_built")[1] == requests
-        assert grown("objects_built")[2] == requests - grown("cache_hits")[2]
-    else:
-        assert broadcasts[1] == (requests if variant in PER_REQUEST else batches if variant in PER_BATCH else 0)
-    assert grown("fallbacks") == [0] * (1 + tp)
-
-
-def backlog(server, count, seed):
-    """Requests that the entry rank finds all at once; their answers are all different."""
-    entry = server.ranks[0]
-    prepared = Grown(server)
-    with concurrent.futures.ThreadPoolExecutor(count) as pool:
-        entry.suspend()
-        try:
-            asked = [pool.submit(server.answer, picture(seed + n)) for n in range(count)]
-            eventually(lambda: prepared("requests")[0] == count)
-        finally:
-            entry.resume()
-        assert len({each.result(PATIENCE_S) for each in asked}) == count
+    check_backlogs(server, variant, tp)
+    assert len(set(backlog(server, range(5000, 5008)).values())) == 8
 
 
 def test_a_storm_of_requests_and_aborts_mixes_nothing_up_and_leaves_nothing(hosted):
@@ -257,7 +222,7 @@ def test_a_full_cache_costs_builds_and_no_answer(start):
     server = start("faulty_strategies:SmallCache", 2)
     grown = Grown(server)
     for attempt in range(20):
-        backlog(server, 8, seed=10 * attempt)
+        backlog(server, range(10 * attempt, 10 * attempt + 8))
         if grown("cache_evictions")[1]:
             break
     assert grown("fallbacks") == grown("cache_evictions")

@@ -117,9 +117,10 @@ class GroupChannel:
             return self._send(None)
         try:
             return self._send(obj)
-        except RuntimeError:
-            raise
-        except Exception as error:  # noqa: BLE001 - it can't be pickled: nothing was sent, and the others wait
+        except Exception as error:
+            if isinstance(error, RuntimeError) and not isinstance(error, (RecursionError, NotImplementedError)):
+                raise  # gloo's; those two are a pickle's
+            # It can't be pickled: nothing was sent, and the others wait.
             return self._send(BuildFailed(f"The multimodal inputs can't be sent: {error!r}"))
 
     def close(self) -> None:

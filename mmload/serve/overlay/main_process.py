@@ -11,6 +11,7 @@ import atexit
 import importlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 
 from mmload.handoff.counters import Counters, CounterTable, prometheus_lines
 from mmload.handoff.registry import strategy_class
+from mmload.handoff.segments import start_ticks
 from mmload.serve.overlay import FOLDER_VARIABLE, VARIANT_VARIABLE
 from mmload.serve.overlay.agreement import FailureBoard
 from mmload.serve.overlay.shapes import refuse
@@ -39,6 +41,7 @@ _ALONE: Mapping[str, tuple[object, str]] = {
 }
 # Features then stay on the device, and a handle to them travels.
 _CUDA_IPC = "SGLANG_USE_CUDA_IPC_TRANSPORT"
+_FOLDER = re.compile(r"mmload-overlay-(\d+)-(\d+)-")
 _App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -51,7 +54,9 @@ class MainProcess:
 
     def open(self, tp: int) -> None:
         """To be called before the ranks start."""
-        self._folder = Path(tempfile.mkdtemp(prefix="mmload-overlay-"))
+        sweep_folders(Path(tempfile.gettempdir()))
+        pid = os.getpid()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"mmload-overlay-{pid}-{start_ticks(pid)}-"))
         atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
         processes = ["tokenizer", *(f"scheduler_TP{rank}" for rank in range(tp))]
         self._table = CounterTable.create(self._folder / "counters", processes)
@@ -73,6 +78,14 @@ class MainProcess:
 
 
 main_process = MainProcess()
+
+
+def sweep_folders(place: Path) -> None:
+    """Remove what servers left that were killed as they started."""
+    for folder in place.glob("mmload-overlay-*"):
+        match = _FOLDER.match(folder.name)
+        if match and start_ticks(int(match[1])) != int(match[2]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def add_prometheus_middleware(inner: Any, app: Any) -> Any:

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
+from mmload.errors import ServerError
+
 
 class Shape(NamedTuple):
     """where: a class, a function, or `Class.function`, of the module; of several, `a or b`, the first that is there.
@@ -39,7 +41,11 @@ def refuse_others(module: ModuleType, shapes: Iterable[Shape]) -> None:
 
 
 def refuse(why: str) -> NoReturn:
-    sys.exit(f"mmload's overlay: {why}")
+    """End the process with the exit code of a server that could not be started."""
+    refusal = SystemExit(f"mmload's overlay: {why}")
+    print(refusal, file=sys.stderr, flush=True)
+    refusal.code = ServerError.exit_code
+    raise refusal
 
 
 def version() -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from mmload.serve.overlay.main_process import add_prometheus_middleware, main_process, refuse_unhosted
 from mmload.serve.overlay.shapes import Shape, refuse
 
-_LAUNCH = "Engine._launch_scheduler_processes"
 SHAPES = (
     Shape("launch_server", None, {"Engine._launch_subprocesses(": 1, "scheduler_init_result.scheduler_infos": 1}),
     Shape("Engine._launch_subprocesses", None, {"cls._launch_scheduler_processes(": 1}),
@@ -41,7 +40,7 @@ def setup_and_run_http_server(
 
 
 HOOKS = {
-    _LAUNCH: launch_scheduler_processes,
+    "Engine._launch_scheduler_processes": launch_scheduler_processes,
     "_setup_and_run_http_server": setup_and_run_http_server,
     "add_prometheus_middleware": add_prometheus_middleware,
 }
