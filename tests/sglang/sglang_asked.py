@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from served import PATIENCE_S, film, picture
-from variant_rows import ask_in_a_storm, question
+from variant_rows import Grown, ask_in_a_storm, check_row, question
 
 QUESTIONS = {
     "an image": question(("image", picture(1))),
@@ -19,7 +19,6 @@ QUESTIONS = {
     "words": question(),
 }
 WITH_MEDIA = len(QUESTIONS) - 1
-SEEN_BEFORE = 4  # each pair is of the two images before it
 RUN = (
     "--workload",
     str(Path(__file__).parent / "every-kind.toml"),
@@ -38,6 +37,16 @@ def answers_of(server):
         assert status == 200, reply
         answers[name] = reply["choices"][0]["message"]["content"]
     return answers
+
+
+def check_answers_and_row(server, variant, truth):
+    """That the answers are those of `truth`, and the work for them what the variant's card says."""
+    grown = Grown(server)
+    assert answers_of(server) == truth
+    again = server.post("/v1/chat/completions", QUESTIONS["an image"])[1]
+    assert again["choices"][0]["message"]["content"] == truth["an image"]
+    check_row(grown, variant, 2, WITH_MEDIA + 1, seen_before=1)  # SGLang makes one feature of all images of a request
+    return grown
 
 
 def outlast_a_storm(server):

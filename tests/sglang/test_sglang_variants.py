@@ -5,9 +5,9 @@ import json
 
 import pytest
 from served import counters
-from sglang_asked import SEEN_BEFORE, WITH_MEDIA, answers_of, identity, measured, outlast_a_storm
+from sglang_asked import check_answers_and_row, identity, measured, outlast_a_storm
 from sglang_server import SglangServer
-from variant_rows import Grown, built, check_backlogs, check_row, eventually
+from variant_rows import built, check_backlogs, eventually
 
 from mmload.handoff.registry import STRATEGIES
 
@@ -30,9 +30,7 @@ def test_the_answers_are_those_of_stock_and_the_counters_prove_the_card(hosted, 
     variant, server = hosted
     assert [rank["variant"] for rank in server.info()["mmload"]["ranks"]] == [variant] * 2
     assert [rank["pid"] for rank in server.info()["mmload"]["ranks"]] == [rank.pid for rank in server.ranks]
-    grown = Grown(server)
-    assert answers_of(server) == stock[0]
-    check_row(grown, variant, 2, WITH_MEDIA, SEEN_BEFORE)
+    grown = check_answers_and_row(server, variant, stock[0])
     tokenizer, entry, _ = grown("hash_cpu_seconds")
     assert [tokenizer > 0, entry > 0] == [count > 0 for count in built(variant, 2, 1)[:2]]
     assert all(seconds > 0 for seconds in grown("handler_wall_seconds")[1:])

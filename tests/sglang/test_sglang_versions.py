@@ -3,9 +3,9 @@
 import pytest
 from planted import SPOILED_PX
 from served import chat, picture
-from sglang_asked import QUESTIONS, SEEN_BEFORE, WITH_MEDIA, answers_of, outlast_a_storm
+from sglang_asked import QUESTIONS, answers_of, check_answers_and_row, outlast_a_storm
 from sglang_server import SglangServer
-from variant_rows import Grown, built, check_row, eventually
+from variant_rows import Grown, built, eventually
 
 from mmload.serve.sglang_cpu.place import CpuEngine
 
@@ -48,12 +48,9 @@ def test_the_answers_are_those_of_stock_and_the_counters_prove_the_card(hosted, 
     variant, server = hosted
     ranks = server.info()["mmload"]["ranks"]
     assert [(rank["variant"], rank["pid"]) for rank in ranks] == [(variant, rank.pid) for rank in server.ranks]
-    grown = Grown(server)
-    assert answers_of(server) == truth
-    check_row(grown, variant, 2, WITH_MEDIA, SEEN_BEFORE)
+    grown = check_answers_and_row(server, variant, truth)
     hashed = [seconds > 0 for seconds in grown("hash_cpu_seconds")]
     assert hashed == [count > 0 for count in built(variant, 2, 1)]
-    assert (sum(grown("shm_bytes")) > 0) == (variant == "shm")
 
 
 def test_a_storm_of_requests_and_aborts_mixes_nothing_up_and_leaves_nothing(hosted):
