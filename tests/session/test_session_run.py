@@ -22,10 +22,20 @@ def runs(tmp_path_factory):
     commands = {}
     for variant in VARIANTS:
         profile = ("--profile-duration", "3s") if variant == "original" else ("--no-profile",)
-        folder = tmp_path_factory.mktemp(variant)
-        commands[variant] = Command(["run", "--variant", variant, *LOAD, *profile, "--json"], folder).finish()
-        assert commands[variant].code == 0, commands[variant].stderr
+        words = ["run", "--variant", variant, *LOAD, *profile, "--json"]
+        commands[variant] = valid_run(words, lambda name=variant: tmp_path_factory.mktemp(name))
     return commands
+
+
+def valid_run(words, new_folder):
+    """A finished run that is valid: on a host that is busy with something else it says that it is not, with exit code
+    4, and then another is made."""
+    for _ in range(4):
+        run = Command(words, new_folder()).finish()
+        if run.code != 4:
+            break
+    assert run.code == 0, run.stderr
+    return run
 
 
 def lines(run, name, kind):
@@ -129,7 +139,7 @@ def test_the_summary_can_be_made_again_from_the_rest(runs, mmload):
 
 def test_a_plan_repeats_its_run(runs, mmload):
     again = mmload("run", "--plan", runs["rollback"].run_folder / "plan.json").finish()
-    assert again.code == 0, again.stderr
+    assert again.code in (0, 4), again.stderr  # 4: the host was busy
     before, after = runs["rollback"].document("manifest.json"), again.document("manifest.json")
     for key in ("variant", "workload", "seed", "schedule_sha256", "payloads_sha256", "tp", "engine"):
         assert before[key] == after[key]
