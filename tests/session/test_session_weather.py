@@ -337,7 +337,8 @@ def test_a_driver_that_was_paused_does_not_blame_its_workers(mmload):
     run.until(lambda: len(run.lines("requests.jsonl")) > before + 120)  # six seconds of load
     run.send(signal.SIGCONT)
     run.finish()
-    assert run.code == 0, run.stderr
+    assert run.code in (0, 4), run.stderr  # 4: the host was busy
+    assert "worker" not in str(run.document("manifest.json")["validity"])
     assert len(run.lines("requests.jsonl")) == 8 + 180
 
 
