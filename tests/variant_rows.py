@@ -20,6 +20,16 @@ def question(*media, text="What is this?"):
     return {"messages": [{"role": "user", "content": content}], "max_tokens": 8, "temperature": 0}
 
 
+def answers_to(server, questions):
+    """name -> answer, asked one after another. questions: name -> chat body."""
+    answers = {}
+    for name, body in questions.items():
+        status, reply = server.post("/v1/chat/completions", body)
+        assert status == 200, reply
+        answers[name] = reply["choices"][0]["message"]["content"]
+    return answers
+
+
 class Grown:
     """What the counters grew by since it was made: grown("broadcasts") -> [tokenizer, rank 0, rank 1, ..]."""
 

@@ -137,7 +137,7 @@ def test_the_server_says_that_it_is_no_gpu():
 def test_the_real_vision_tower_is_kept_on_demand(slow, free, monkeypatch):
     monkeypatch.setenv("MMLOAD_SLOW_VISION", slow)
     shim.install()
-    patched = next(finder for finder in sys.meta_path if isinstance(finder, PatchFinder))._after
+    patched = next(finder for finder in sys.meta_path if isinstance(finder, PatchFinder))._patches
     assert ("sglang.srt.models.qwen2_5_vl" in patched) is free
 
 

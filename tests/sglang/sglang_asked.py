@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from served import PATIENCE_S, film, picture
-from variant_rows import Grown, ask_in_a_storm, check_row, question
+from variant_rows import Grown, answers_to, ask_in_a_storm, check_row, question
 
 QUESTIONS = {
     "an image": question(("image", picture(1))),
@@ -31,20 +31,15 @@ RUN = (
 
 
 def answers_of(server):
-    answers = {}
-    for name, body in QUESTIONS.items():
-        status, reply = server.post("/v1/chat/completions", body)
-        assert status == 200, reply
-        answers[name] = reply["choices"][0]["message"]["content"]
-    return answers
+    return answers_to(server, QUESTIONS)
 
 
 def check_answers_and_row(server, variant, truth):
     """That the answers are those of `truth`, and the work for them what the variant's card says."""
     grown = Grown(server)
     assert answers_of(server) == truth
-    again = server.post("/v1/chat/completions", QUESTIONS["an image"])[1]
-    assert again["choices"][0]["message"]["content"] == truth["an image"]
+    again = {"an image": QUESTIONS["an image"]}
+    assert answers_to(server, again) == {"an image": truth["an image"]}
     check_row(grown, variant, 2, WITH_MEDIA + 1, seen_before=1)  # SGLang makes one feature of all images of a request
     return grown
 

@@ -14,6 +14,7 @@ from variant_rows import (
     PER_BATCH,
     PER_REQUEST,
     Grown,
+    answers_to,
     ask_in_a_storm,
     backlog,
     built,
@@ -45,12 +46,7 @@ SEEN_BEFORE = 4  # each pair is of the two images before it
 
 
 def answers_of(server):
-    answers = {}
-    for name, body in QUESTIONS.items():
-        status, reply = server.post("/v1/chat/completions", body)
-        assert status == 200, reply
-        answers[name] = reply["choices"][0]["message"]["content"]
-    return answers
+    return answers_to(server, QUESTIONS)
 
 
 @pytest.fixture(scope="module")

