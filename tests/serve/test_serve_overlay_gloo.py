@@ -3,6 +3,7 @@
 import ctypes
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,14 @@ class Burner:
         self.ended = True
         self.turns.release()
         self.thread.join()
+        wait_until_gone(Path(f"/proc/self/task/{self.thread.native_id}"))  # join returns a little before the kernel is done
+
+
+def wait_until_gone(path):
+    end = time.monotonic() + 10
+    while path.exists():
+        assert time.monotonic() < end, f"{path} is still there"
+        time.sleep(0.001)
 
 
 def booked_s(threads, burner):

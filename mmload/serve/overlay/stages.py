@@ -35,12 +35,16 @@ class _Process:
 process = _Process()
 
 
-def hash_feature(inner: Any, f: Any) -> Any:
-    """A hook of SGLang's function of this name, the same in all versions: booked as `hash`."""
-    if process.counters is None:
-        return inner(f)
-    with process.counters.timed("hash"):
-        return inner(f)
+def booked_as(stage: str) -> Callable[..., Any]:
+    """A hook of a function of SGLang's that books it as `stage`."""
+
+    def hook(inner: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        if process.counters is None:
+            return inner(*args, **more)
+        with process.counters.timed(stage):
+            return inner(*args, **more)
+
+    return hook
 
 
 def with_globals(function: Callable[..., Any], **replaced: Any) -> Callable[..., Any]:

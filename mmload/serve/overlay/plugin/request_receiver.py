@@ -7,7 +7,7 @@ from typing import Any
 
 from mmload.serve.overlay.host import RankHost
 from mmload.serve.overlay.shapes import Shape
-from mmload.serve.overlay.stages import BROADCAST, TimedBroadcast, TimedInbox, process
+from mmload.serve.overlay.stages import BROADCAST, TimedBroadcast, TimedInbox, booked_as
 
 _RECEIVER = "SchedulerRequestReceiver"
 SHAPES = (
@@ -18,11 +18,12 @@ SHAPES = (
 )
 
 
+_book = booked_as("broadcast")
+
+
 def finalize_shm_features(inner: Any, receiver: Any, recv_reqs: Any) -> Any:
-    if process.counters is None or not recv_reqs:
-        return inner(receiver, recv_reqs)
-    with process.counters.timed("broadcast"):
-        return inner(receiver, recv_reqs)
+    """An idle turn has none."""
+    return _book(inner, receiver, recv_reqs) if recv_reqs else inner(receiver, recv_reqs)
 
 
 HOOKS = {f"{_RECEIVER}._finalize_shm_features": finalize_shm_features}
