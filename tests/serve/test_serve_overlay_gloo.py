@@ -54,7 +54,9 @@ class Burner:
         self.ended = True
         self.turns.release()
         self.thread.join()
-        wait_until_gone(Path(f"/proc/self/task/{self.thread.native_id}"))  # join returns a little before the kernel is done
+        wait_until_gone(
+            Path(f"/proc/self/task/{self.thread.native_id}")
+        )  # join returns a little before the kernel is done
 
 
 def wait_until_gone(path):
