@@ -1,82 +1,18 @@
-"""Which phase each stack sample belongs to, and how large each phase's share is."""
+"""Which phase each stack sample belongs to."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 
-import msgspec
-
 from mmload.analyse.stacks import Frame, parse_frame
-from mmload.plan.phases import IDLE_PHASES, PHASES, PhaseName, PhaseRule, PhaseRules
-
-_Z_95 = 1.959964  # two-sided 95 % of a normal distribution
-# Stacks read from a process that runs on are torn now and then, and py-spy's notion of 'running' is the kernel's:
-# against known truths of 0.418 and 0.160 the work share came out as 0.432 and 0.177 (20 s at 100 Hz).
-_SYSTEMATIC = 0.02
+from mmload.plan.phases import PhaseName, PhaseRule, PhaseRules
 
 
-class Share(msgspec.Struct, frozen=True):
-    """A share of the samples with its 95 % interval: Wilson's for the sampling (py-spy's ticks are random, so samples
-    are taken as independent) widened by 0.02 for what more samples would not mend."""
+class Judge:
+    """The rules made ready, with what they said about each frame so far: a profile has many stacks of few frames.
 
-    value: float
-    low: float
-    high: float
-
-
-class PhaseShares(msgspec.Struct, frozen=True, kw_only=True):
-    """samples: those that are not of a wait that sleeps. shares: the phases that occur among them, in the order of
-    PHASES; they add up to 1. work: all but idle-poll and device-wait; None without samples."""
-
-    samples: int
-    shares: dict[PhaseName, Share]
-    work: Share | None
-
-
-def phase_shares(stacks: Mapping[str, int], rules: PhaseRules, source: Mapping[str, str]) -> PhaseShares:
-    """The shares of a process's on-CPU samples. source: 'file:line' -> text, as stored beside the stacks; without it
-    rules on lines match nothing, so that more counts as work."""
-    parts = split_by_phase(awake(stacks, rules, source), rules, source)
-    counts = {phase: sum(part.values()) for phase, part in parts.items()}
-    samples = sum(counts.values())
-    idle = sum(counts.get(phase, 0) for phase in IDLE_PHASES)
-    return PhaseShares(
-        samples=samples,
-        shares={phase: share(counts[phase], samples) for phase in PHASES if counts.get(phase)},
-        work=share(samples - idle, samples) if samples else None,
-    )
-
-
-def awake(stacks: Mapping[str, int], rules: PhaseRules, source: Mapping[str, str]) -> dict[str, int]:
-    """The stacks but those of a wait that sleeps: what the process's CPU was spent on."""
-    judge = _Judge(rules, source)
-    return {stack: samples for stack, samples in stacks.items() if not judge.sleeps(stack)}
-
-
-def split_by_phase(
-    stacks: Mapping[str, int], rules: PhaseRules, source: Mapping[str, str]
-) -> dict[PhaseName, dict[str, int]]:
-    """Every stack under the one phase it belongs to; counts are conserved."""
-    judge = _Judge(rules, source)
-    parts: dict[PhaseName, dict[str, int]] = {}
-    for stack, samples in stacks.items():
-        parts.setdefault(judge.phase(stack), {})[stack] = samples
-    return parts
-
-
-def share(count: int, samples: int) -> Share:
-    """count of samples, samples > 0, with Wilson's interval (1927) and the systematic term."""
-    value = count / samples
-    shrink = 1 + _Z_95**2 / samples
-    centre = (value + _Z_95**2 / (2 * samples)) / shrink
-    half = _Z_95 / shrink * math.sqrt(value * (1 - value) / samples + _Z_95**2 / (4 * samples**2))
-    return Share(value, max(0.0, centre - half - _SYSTEMATIC), min(1.0, centre + half + _SYSTEMATIC))
-
-
-class _Judge:
-    """The rules made ready, with what they said about each frame so far: a profile has many stacks of few frames."""
+    source: 'file:line' -> text; without it rules on lines match nothing."""
 
     def __init__(self, rules: PhaseRules, source: Mapping[str, str]) -> None:
         self._rules = [_Matcher(rule) for rule in rules.rules]

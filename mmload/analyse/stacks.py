@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,13 +26,13 @@ class Frame(NamedTuple):
 
 
 class FunctionSamples(msgspec.Struct, frozen=True, kw_only=True):
-    """A function, all its lines together. self_samples: those in which it was innermost; total_samples: those in which
-    it was at all, once each even if it calls itself."""
+    """A function, all its lines together, in samples or in seconds. self_samples: those in which it was innermost;
+    total_samples: those in which it was at all, once each even if it calls itself."""
 
     function: str
     file: str
-    self_samples: int
-    total_samples: int
+    self_samples: float
+    total_samples: float
 
 
 @lru_cache(maxsize=65536)
@@ -49,10 +49,10 @@ def merge(profiles: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(merged)
 
 
-def by_function(stacks: Mapping[str, int]) -> list[FunctionSamples]:
+def by_function(stacks: Mapping[str, float]) -> list[FunctionSamples]:
     """Every function, the one with the most samples of its own first."""
-    own: Counter[tuple[str, str]] = Counter()
-    total: Counter[tuple[str, str]] = Counter()
+    own: defaultdict[tuple[str, str], float] = defaultdict(float)
+    total: defaultdict[tuple[str, str], float] = defaultdict(float)
     for stack, samples in stacks.items():
         functions = [parse_frame(frame)[:2] for frame in stack.split(";")]
         own[functions[-1]] += samples
@@ -64,8 +64,8 @@ def by_function(stacks: Mapping[str, int]) -> list[FunctionSamples]:
     ]
 
 
-def hottest(stacks: Mapping[str, int], limit: int = 5) -> list[tuple[str, float]]:
-    """('function (file)', share of all samples that are its own), at most `limit`, the largest first."""
+def hottest(stacks: Mapping[str, float], limit: int = 5) -> list[tuple[str, float]]:
+    """('function (file)', share of all that is its own), at most `limit`, the largest first."""
     samples = sum(stacks.values())
     ranked = by_function(stacks)[:limit]
     return [(f"{f.function} ({f.file})", f.self_samples / samples) for f in ranked if f.self_samples]

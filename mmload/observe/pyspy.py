@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,12 +31,17 @@ _MODE_OPTIONS: dict[ProfileMode, tuple[str, ...]] = {
 _SAMPLING = re.compile(rb"^py-spy> Sampling process ", re.MULTILINE)
 _COUNTS = re.compile(rb"Samples: (\d+) Errors: (\d+)")
 _BEHIND = re.compile(rb"behind in sampling")
+# `thread (4711): its name;frame;frame`: a name may hold anything, and ends where frames begin; hex below Python 3.11.
+_THREAD = re.compile(
+    r"^thread \((?:(?P<tid>\d+)|0x[0-9A-Fa-f]+)\)(?:: (?P<name>.*?))?;(?=[^;]* \([^()]*[/<.][^()]*\)(?:;|$))"
+)
 _REFUSED = re.compile(rb"permission denied|operation not permitted", re.IGNORECASE)
 _GRACE_S = 5.0
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run of py-spy brought home. stacks: as in its raw format -> samples. errors: samples it could not read.
+    """What one run of py-spy brought home. stacks: as in its raw format, below their thread -> samples. errors: samples
+    it could not read.
 
     error: why there is no output, in a sentence, else None. refused: the kernel did not permit it. behind: it could
     not keep its rate."""
@@ -57,7 +63,7 @@ class Recording:
         self._log_start = log.stat().st_size if log.exists() else 0
         command = [
             *(py_spy_path(), "record", "--pid", str(pid), "--format", "raw", "--output", str(output)),
-            *("--rate", str(rate_hz), "--duration", str(int(limit_s) + 1), "--full-filenames"),
+            *("--rate", str(rate_hz), "--duration", str(int(limit_s) + 1), "--full-filenames", "--threads"),
             *_MODE_OPTIONS[mode],
         ]
         with log.open("ab") as file:
@@ -154,6 +160,23 @@ def parse_raw(text: str) -> dict[str, int]:
         if stack and count.isdecimal():
             stacks[stack] = stacks.get(stack, 0) + int(count)
     return stacks
+
+
+class ThreadStack(NamedTuple):
+    """A stack and whose it is. tid: the kernel's thread id; None where py-spy does not know it."""
+
+    tid: int | None
+    name: str
+    stack: str
+
+
+def split_thread(stack: str) -> ThreadStack:
+    """Take the thread off a stack of py-spy's raw format."""
+    thread = _THREAD.match(stack)
+    if thread is None:
+        return ThreadStack(None, "", stack)
+    tid = thread["tid"]
+    return ThreadStack(int(tid) if tid else None, thread["name"] or "", stack[thread.end() :])
 
 
 def _complaint(said: bytes, exit_code: int) -> str:

@@ -46,5 +46,8 @@ class RunLayout:
     def folded(self, process: str) -> Path:
         return self.stacks / f"{process}.folded"
 
+    def threads(self, process: str) -> Path:
+        return self.stacks / f"{process}.threads.json"
+
     def log(self, process: str) -> Path:
         return self.logs / f"{process}.log"

@@ -1,4 +1,5 @@
-"""stacks/: the folded stacks of each process, and source.json, the text of the source lines that occur in them.
+"""stacks/: the folded stacks of each process; what each of its threads burnt, with the thread's own stacks
+(PROCESS.threads.json); and source.json, the text of the source lines that occur in them.
 
 A call of a C function has no frame of its own; the text of the line that called it tells what it was, in any version
 of the server.
@@ -23,6 +24,24 @@ class SourceLines(msgspec.Struct, frozen=True):
     lines: dict[str, str] = {}
 
 
+class ThreadStacks(msgspec.Struct, frozen=True, kw_only=True):
+    """One thread under the profiler. cpu_s: what it burnt meanwhile. waited_s: how long it was ready to run and had no
+    core. stacks: stack -> samples, none where it ran no Python. tid 0: all threads that ended meanwhile."""
+
+    tid: int
+    name: str
+    cpu_s: float
+    waited_s: float = 0.0
+    stacks: dict[str, int] = {}
+
+
+class ProcessThreads(msgspec.Struct, frozen=True, kw_only=True):
+    """The threads of one process, the busiest first. seconds: how long the profiler looked."""
+
+    seconds: float
+    threads: list[ThreadStacks]
+
+
 def write_folded(path: Path, stacks: Mapping[str, int]) -> None:
     """Replace a file of folded stacks (stack -> samples) as a whole. Raises FolderError."""
     partial = path.with_name(path.name + ".part")
@@ -31,6 +50,17 @@ def write_folded(path: Path, stacks: Mapping[str, int]) -> None:
         partial.replace(path)
     except OSError as error:
         raise FolderError(f"cannot write {path}: {error.strerror}", "make room on the disk") from error
+
+
+def write_threads(layout: RunLayout, process: str, threads: ProcessThreads) -> None:
+    """Raises FolderError."""
+    write_document(layout.threads(process), threads)
+
+
+def read_threads(layout: RunLayout, process: str) -> ProcessThreads | None:
+    """None where nobody counted by thread. Raises FolderError on damage."""
+    path = layout.threads(process)
+    return read_document(path, ProcessThreads) if path.exists() else None
 
 
 def write_source(layout: RunLayout, lines: Mapping[str, str]) -> None:

@@ -1,13 +1,11 @@
-"""Which phase a stack belongs to, and the shares."""
+"""Which phase a stack belongs to."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mmload.analyse.phases import awake, phase_shares, share, split_by_phase
+from mmload.analyse.phases import Judge
 from mmload.errors import ConfigError
 from mmload.plan.config import convert, names
-from mmload.plan.phases import IDLE_PHASES, PHASES, PhaseRule, PhaseRules, rules_for
+from mmload.plan.phases import PhaseRule, PhaseRules, rules_for
 
 LOOP = "run_scheduler_process (sglang/srt/managers/scheduler.py:2679);Scheduler.event_loop_normal (sglang/srt/managers/scheduler.py:970)"
 RECEIVE = f"{LOOP};Scheduler.recv_requests (sglang/srt/managers/scheduler.py:1156)"
@@ -38,8 +36,7 @@ SOURCE = {
 
 
 def phase_of(stack, rules, source):
-    ((phase, _),) = split_by_phase({stack: 1}, rules, source).items()
-    return phase
+    return Judge(rules, source).phase(stack)
 
 
 def rules(*rows):
@@ -178,17 +175,10 @@ SPINNING = {
 
 
 @pytest.mark.parametrize("engine", ["standin", "sglang"])
-def test_a_wait_that_sleeps_is_in_no_share_and_one_that_spins_is(engine):
-    table = rules_for(engine)
-    spinning = dict.fromkeys(SPINNING[engine], 3)
-    stacks = spinning | dict.fromkeys(SLEEPING[engine], 10) | {"work (a.py:1)": 1}
-    assert awake(stacks, table, SOURCE) == spinning | {"work (a.py:1)": 1}
-    assert phase_shares(stacks, table, SOURCE) == phase_shares(awake(stacks, table, SOURCE), table, SOURCE)
-
-
-def test_a_process_that_was_only_seen_asleep_has_no_shares():
-    asleep = phase_shares(dict.fromkeys(SLEEPING["standin"], 5), rules_for("standin"), {})
-    assert (asleep.samples, asleep.shares, asleep.work) == (0, {}, None)
+def test_a_wait_that_sleeps_is_told_from_one_that_spins(engine):
+    judge = Judge(rules_for(engine), SOURCE)
+    assert all(judge.sleeps(stack) for stack in SLEEPING[engine])
+    assert not any(judge.sleeps(stack) for stack in (*SPINNING[engine], "work (a.py:1)"))
 
 
 def test_the_innermost_frame_that_a_rule_matches_decides():
@@ -218,53 +208,6 @@ def test_every_condition_of_a_rule_must_hold(condition, matching, other):
     table = rules({"phase": "hash", **condition})
     assert phase_of(matching, table, source) == "hash"
     assert phase_of(other, table, source) == "other"
-
-
-FUNCTIONS = ["recv_requests", "broadcast_pyobj", "from_dict", "hash_feature", "run_batch", "wait_for_work", "unknown"]
-stacks = st.dictionaries(
-    st.lists(st.sampled_from(FUNCTIONS), min_size=1, max_size=5).map(
-        lambda functions: ";".join(f"{function} (sglang/srt/managers/a.py:1)" for function in functions)
-    ),
-    st.integers(1, 1000),
-)
-
-
-@given(stacks, st.sampled_from(["standin", "sglang"]))
-def test_every_sample_is_in_exactly_one_phase(profile, engine):
-    parts = split_by_phase(profile, rules_for(engine), {})
-    assert {stack: count for part in parts.values() for stack, count in part.items()} == profile
-    assert sum(len(part) for part in parts.values()) == len(profile)
-    assert set(parts) <= set(PHASES)
-
-
-@given(stacks)
-def test_shares_add_up_and_work_is_what_is_not_idle(profile):
-    result = phase_shares(profile, rules_for("standin"), {})
-    assert result.samples == sum(awake(profile, rules_for("standin"), {}).values())
-    if not result.samples:
-        assert (result.shares, result.work) == ({}, None)
-        return
-    values = {phase: each.value for phase, each in result.shares.items()}
-    assert sum(values.values()) == pytest.approx(1)
-    assert result.work.value == pytest.approx(1 - sum(values.get(phase, 0) for phase in IDLE_PHASES))
-
-
-@given(st.integers(0, 500), st.integers(1, 500))
-def test_an_interval_holds_its_share_and_narrows_with_samples(count, samples):
-    count = min(count, samples)
-    small, large = share(count, samples), share(100 * count, 100 * samples)
-    assert 0 <= small.low <= small.value <= small.high <= 1
-    assert large.high - large.low <= small.high - small.low + 1e-9
-
-
-def test_no_number_of_samples_makes_the_interval_narrower_than_the_systematic_term():
-    certain = share(500_000_000, 1_000_000_000)
-    assert certain.high - certain.low == pytest.approx(0.04, rel=0.01)
-
-
-def test_2300_samples_tell_a_share_of_60_percent_to_2_points_besides_the_systematic_term():
-    figure = share(1380, 2300)
-    assert figure.high - figure.value - 0.02 == pytest.approx(0.02, abs=0.0005)
 
 
 @pytest.mark.parametrize("name", names("phases"))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 
 import psutil
 import pytest
@@ -15,7 +16,7 @@ from mmload.model.plan import ProfilePlan
 from mmload.observe.stacks import Profiler, dump_all, worth_profiling
 from mmload.store.append import create_run_folder
 from mmload.store.read import read_folded
-from mmload.store.stacks import read_source
+from mmload.store.stacks import read_source, read_threads
 
 pytestmark = pytest.mark.live
 
@@ -73,7 +74,62 @@ def test_what_processes_do_is_in_their_folded_stacks(busy, idle, found, layout, 
     assert any(";spin (<string>:6);burn (<string>:9)" in stack for stack in stacks)
     assert info.samples == sum(file.samples for file in info.files)
     assert "Samples:" in (layout.logs / "py-spy-busy.log").read_text()
-    assert sorted(path.name for path in layout.stacks.iterdir()) == ["busy.folded", "idle.folded", "source.json"]
+    assert sorted(path.name for path in layout.stacks.iterdir()) == [
+        *("busy.folded", "busy.threads.json", "idle.folded", "idle.threads.json", "source.json")
+    ]
+
+
+TWO_THREADS = """
+import sys, threading, time
+
+def spin():
+    while True:
+        sum(range(1000))
+
+def doze():
+    while True:
+        time.sleep(0.001)
+
+threading.Thread(target=spin, name="the; (spinner)", daemon=True).start()
+threading.Thread(target=doze, daemon=True).start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_each_thread_has_its_own_cpu_and_its_own_stacks(child, found, layout, profiler_of, until):
+    process = child(TWO_THREADS)
+    profiler = profiler_of(found(rank=process))
+    profiler.start()
+    until(lambda: min(segments_of(profiler)) >= 2)
+    profiler.stop()
+    threads = read_threads(layout, "rank")
+    busiest, *others = threads.threads
+    assert busiest.name == "the; (spinner)"
+    assert 0.3 * threads.seconds < busiest.cpu_s + busiest.waited_s < 1.1 * threads.seconds
+    assert sum(thread.cpu_s for thread in others) < busiest.cpu_s
+    assert all("spin (<string>" in stack for stack in busiest.stacks)
+    assert {thread.tid for thread in threads.threads} == {
+        0,
+        *(thread.id for thread in psutil.Process(process.pid).threads()),
+    }
+    together = Counter()
+    for thread in threads.threads:
+        together.update(thread.stacks)
+    assert together == read_folded(layout.folded("rank"))
+
+
+def test_what_ended_threads_burnt_is_not_lost(child, found, layout, profiler_of, until):
+    short = "import threading\nprint('ready', flush=True)\nwhile True:\n    one = threading.Thread(target=sum, args=(range(2_000_000),)); one.start(); one.join()"
+    profiler = profiler_of(found(rank=child(short)), segment_s=0.5)
+    profiler.start()
+    until(lambda: min(segments_of(profiler)) >= 2)
+    profiler.stop()
+    threads = read_threads(layout, "rank")
+    busiest = threads.threads[0]
+    assert (busiest.tid, busiest.name) == (0, "ended threads")
+    assert busiest.stacks
+    assert busiest.cpu_s > sum(thread.cpu_s for thread in threads.threads[1:])
 
 
 def test_source_lines_are_kept_beside_the_stacks(child, found, layout, profiler_of, tmp_path, until):
