@@ -3,14 +3,17 @@
     seconds of a stack = CPU seconds of its thread x samples of the stack / samples of the thread
 
 How much each thread burnt is known exactly; samples only say on what. Those of a wait that sleeps stand for no time and
-are left out. A thread without others ran no Python that was seen: what it burnt is work that no rule knows.
+are left out. A thread without others ran no Python that was seen. Where a rule says on whose behalf it works (gloo's
+threads: for those that call a collective), its time is divided as their samples within these calls are; else what it
+burnt is work that no rule knows.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -26,6 +29,8 @@ SYSTEMATIC = 0.02
 # A thread that waits for a core is 'running' as well, and waits more in one phase than in another: in the same bench,
 # with threads that wait for half of the time, errors of up to 5 points are left.
 CROWDED = 0.1  # times the share of the time in which it waited
+# What a library's thread burns for a call of one kind may be so many times what it burns as long for another.
+LENT = 3.0
 
 
 class PhaseShare(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +45,18 @@ class PhaseShare(msgspec.Struct, frozen=True, kw_only=True):
 class CpuTime(msgspec.Struct, frozen=True, kw_only=True):
     """seconds: stack -> CPU seconds; a thread without stacks is the one frame `its name (native thread:0)`. shares: the
     phases that occur, in the order of PHASES; they add up to 1. work: all but idle-poll and device-wait. samples: those
-    that are not of a wait that sleeps. native: share of the threads without stacks."""
+    that are not of a wait that sleeps. native: share of the threads without stacks. parts: by thread."""
 
     seconds: dict[str, float]
     shares: dict[PhaseName, PhaseShare]
     work: Interval
     samples: int
     native: float
+    parts: list[_Part]
+
+    def share_of(self, phases: Sequence[PhaseName]) -> Interval:
+        """The share of several phases together, whether they occur or not."""
+        return _together(self.parts, phases)
 
 
 def cpu_time(threads: Sequence[ThreadStacks], rules: PhaseRules, source: Mapping[str, str]) -> CpuTime | None:
@@ -56,12 +66,19 @@ def cpu_time(threads: Sequence[ThreadStacks], rules: PhaseRules, source: Mapping
     if total_s <= 0:
         return None
     judge = Judge(rules, source)
-    parts = [_part(thread, thread.cpu_s / total_s, judge) for thread in threads if thread.cpu_s > 0]
+    seen = {id(thread): _awake(thread, judge) for thread in threads}
+    parts = [
+        _sampled(thread, thread.cpu_s / total_s, seen[id(thread)], judge)
+        if seen[id(thread)]
+        else _native(thread, thread.cpu_s / total_s, judge.callers_of(thread.name, seen.values()), judge)
+        for thread in threads
+        if thread.cpu_s > 0
+    ]
     seconds: defaultdict[str, float] = defaultdict(float)
     for part in parts:
         for stack, share in part.stacks.items():
             seconds[stack] += share * total_s
-    counts = {phase: sum(part.counts.get(phase, 0) for part in parts) for phase in PHASES}
+    counts = {phase: sum(part.counts[phase] for part in parts if part.kind == "sampled") for phase in PHASES}
     found = {phase: _together(parts, (phase,)) for phase in PHASES}
     idle = _together(parts, IDLE_PHASES)
     return CpuTime(
@@ -73,51 +90,79 @@ def cpu_time(threads: Sequence[ThreadStacks], rules: PhaseRules, source: Mapping
         },
         work=Interval(1 - idle.value, 1 - idle.high, 1 - idle.low),
         samples=sum(counts.values()),
-        native=sum(part.weight for part in parts if not part.samples),
+        native=sum(part.weight for part in parts if part.kind != "sampled"),
+        parts=parts,
     )
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """One thread. weight: its share of the process's CPU. crowded: share of its running time in which it had no core.
-    stacks: stack -> share of the process's CPU. counts: samples by phase."""
+    """One thread. kind: whose samples say what it did: its own, those of the threads that it works for, or nobody's.
+    weight: its share of the process's CPU. stacks: stack -> share of the process's CPU. counts: those samples by phase.
+    crowded: the share of its running time in which it had no core."""
 
+    kind: Literal["sampled", "lent", "unknown"]
     weight: float
-    crowded: float
     stacks: dict[str, float]
-    counts: dict[PhaseName, int]
+    counts: Counter[PhaseName]
+    crowded: float = 0.0
 
-    @property
-    def samples(self) -> int:
-        return sum(self.counts.values())
+    def share(self, phases: Sequence[PhaseName]) -> Interval:
+        """Of some phases in this thread."""
+        if self.kind == "unknown":
+            share = float("other" in phases)
+            return Interval(share, share, share)
+        count, samples = sum(self.counts[phase] for phase in phases), self.counts.total()
+        if self.kind == "sampled":
+            return wilson(count, samples)
+        rest = samples - count
+        return Interval(count / samples, count / (count + LENT * rest), LENT * count / (LENT * count + rest))
 
 
-def _part(thread: ThreadStacks, weight: float, judge: Judge) -> _Part:
-    awake = {stack: samples for stack, samples in thread.stacks.items() if not judge.sleeps(stack)}
-    samples = sum(awake.values())
-    if not samples:
-        return _Part(weight, 0.0, {f"{thread.name.replace(';', ':') or 'thread'} (native thread:0)": weight}, {})
-    counts: defaultdict[PhaseName, int] = defaultdict(int)
-    for stack, count in awake.items():
-        counts[judge.phase(stack)] += count
+def _awake(thread: ThreadStacks, judge: Judge) -> dict[str, int]:
+    return {stack: samples for stack, samples in thread.stacks.items() if not judge.sleeps(stack)}
+
+
+def _sampled(thread: ThreadStacks, weight: float, awake: Mapping[str, int], judge: Judge) -> _Part:
     crowded = thread.waited_s / (thread.cpu_s + thread.waited_s)
-    return _Part(weight, crowded, {stack: weight * count / samples for stack, count in awake.items()}, dict(counts))
+    return _Part("sampled", weight, _divided(weight, awake), _by_phase(awake, judge), crowded)
+
+
+def _native(thread: ThreadStacks, weight: float, callers: Mapping[str, int], judge: Judge) -> _Part:
+    frame = f"{thread.name.replace(';', ':') or 'thread'} (native thread:0)"
+    if not callers:
+        return _Part("unknown", weight, {frame: weight}, Counter())
+    below = {f"{stack};{frame}": samples for stack, samples in callers.items()}
+    return _Part("lent", weight, _divided(weight, below), _by_phase(callers, judge))
+
+
+def _divided(weight: float, stacks: Mapping[str, int]) -> dict[str, float]:
+    samples = sum(stacks.values())
+    return {stack: weight * count / samples for stack, count in stacks.items()}
+
+
+def _by_phase(stacks: Mapping[str, int], judge: Judge) -> Counter[PhaseName]:
+    counts: Counter[PhaseName] = Counter()
+    for stack, samples in stacks.items():
+        counts[judge.phase(stack)] += samples
+    return counts
 
 
 def _together(parts: Sequence[_Part], phases: Sequence[PhaseName]) -> Interval:
     """The share of some phases over all threads. Threads are sampled independently: the bounds of each, as the distance
-    from its figure, add in quadrature (Zou and Donner 2008); then the systematic term, for what was sampled."""
-    value = below = above = systematic = 0.0
+    from its figure, add in quadrature (Zou and Donner 2008). What is systematic adds up as it is."""
+    value = below_squared = above_squared = below = above = 0.0
     for part in parts:
-        if not part.samples:
-            value += part.weight if "other" in phases else 0.0
-            continue
-        share = wilson(sum(part.counts.get(phase, 0) for phase in phases), part.samples)
+        share = part.share(phases)
         value += part.weight * share.value
-        below += (part.weight * (share.value - share.low)) ** 2
-        above += (part.weight * (share.high - share.value)) ** 2
-        systematic += part.weight * (SYSTEMATIC + CROWDED * part.crowded)
+        less, more = part.weight * (share.value - share.low), part.weight * (share.high - share.value)
+        if part.kind == "sampled":
+            below_squared, above_squared = below_squared + less**2, above_squared + more**2
+            less = more = part.weight * (SYSTEMATIC + CROWDED * part.crowded)
+        below, above = below + less, above + more
     return Interval(
-        value, max(0.0, value - math.sqrt(below) - systematic), min(1.0, value + math.sqrt(above) + systematic)
+        value,
+        max(0.0, value - math.sqrt(below_squared) - below),
+        min(1.0, value + math.sqrt(above_squared) + above),
     )
 
 

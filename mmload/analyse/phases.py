@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from mmload.analyse.stacks import Frame, parse_frame
-from mmload.plan.phases import PhaseName, PhaseRule, PhaseRules
+from mmload.plan.phases import PhaseName, PhaseRule, PhaseRules, ThreadRule
 
 
 class Judge:
@@ -16,6 +17,7 @@ class Judge:
 
     def __init__(self, rules: PhaseRules, source: Mapping[str, str]) -> None:
         self._rules = [_Matcher(rule) for rule in rules.rules]
+        self._threads = rules.threads
         self._source = source
         self._candidates: dict[str, list[_Matcher]] = {}
 
@@ -26,6 +28,17 @@ class Judge:
     def sleeps(self, stack: str) -> bool:
         rule = self._rule(stack)
         return rule is not None and rule.sleeps
+
+    def callers_of(self, thread: str, profiles: Iterable[Mapping[str, int]]) -> Counter[str]:
+        """The samples of the threads on whose behalf the native thread of that name works: those within calls of the
+        functions that its rule names; none without a rule."""
+        rule = next((rule for rule in self._threads if re.fullmatch(rule.names, thread)), None)
+        callers: Counter[str] = Counter()
+        if rule:
+            called = _Called(rule)
+            for stacks in profiles:
+                callers.update({stack: samples for stack, samples in stacks.items() if called.within(stack)})
+        return callers
 
     def _rule(self, stack: str) -> PhaseRule | None:
         frames = stack.split(";")
@@ -40,6 +53,17 @@ class Judge:
             frame = parse_frame(text)
             self._candidates[text] = [m for m in self._rules if m.matches(frame, self._source.get(frame.place))]
         return self._candidates[text]
+
+
+class _Called:
+    """Whether a stack is within a call of the functions that a thread rule names."""
+
+    def __init__(self, rule: ThreadRule) -> None:
+        self._functions, self._file = re.compile(rule.calls), re.compile(rule.file)
+
+    def within(self, stack: str) -> bool:
+        frames = map(parse_frame, stack.split(";"))
+        return any(self._functions.fullmatch(_last_name(f.function)) and self._file.search(f.file) for f in frames)
 
 
 class _Matcher:

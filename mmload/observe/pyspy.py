@@ -7,6 +7,7 @@ in the active and gil modes), not its ticks: an idle process rightly has few.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -33,10 +34,11 @@ _COUNTS = re.compile(rb"Samples: (\d+) Errors: (\d+)")
 _BEHIND = re.compile(rb"behind in sampling")
 # `thread (4711): its name;frame;frame`: a name may hold anything, and ends where frames begin; hex below Python 3.11.
 _THREAD = re.compile(
-    r"^thread \((?:(?P<tid>\d+)|0x[0-9A-Fa-f]+)\)(?:: (?P<name>.*?))?;(?=[^;]* \([^()]*[/<.][^()]*\)(?:;|$))"
+    r"^thread \((?:(?P<tid>\d+)|0x[0-9A-Fa-f]+)\)(?:: (?P<name>.*?))?(?:;(?=[^;]* \([^()]*[/<.][^()]*\)(?:;|$))|$)"
 )
 _REFUSED = re.compile(rb"permission denied|operation not permitted", re.IGNORECASE)
-_GRACE_S = 5.0
+_GRACE_S = 5.0  # to write its output once it is interrupted
+_POLL_S = 0.01
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,13 +46,14 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     it could not read.
 
     error: why there is no output, in a sentence, else None. refused: the kernel did not permit it. behind: it could
-    not keep its rate."""
+    not keep its rate. cpu_s: what it burnt itself, from its start to its end."""
 
     stacks: dict[str, int] = {}
     errors: int = 0
     error: str | None = None
     refused: bool = False
     behind: bool = False
+    cpu_s: float = 0.0
 
 
 class Recording:
@@ -80,18 +83,25 @@ class Recording:
         return not self.ended() and _SAMPLING.search(self._said()) is not None
 
     def ended(self) -> bool:
-        return self._process.poll() is not None
+        """Asked of the kernel without a reaping, which would lose what it burnt."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
+        os.kill(self._process.pid, signal.SIGINT)
 
     def collect(self) -> Segment:
-        """What it found, when it has ended: call `interrupt` first. Takes the output file away."""
-        try:
-            self._process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """What it found, when it has ended: call `interrupt` first, and this once. Takes the output file away."""
+        give_up_s = time.monotonic() + _GRACE_S
+        while not (ended := self.ended()) and time.monotonic() < give_up_s:
+            time.sleep(_POLL_S)
+        if not ended:
+            os.kill(self._process.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        found = self._read() if ended else Segment(error=f"py-spy hung: killed {_GRACE_S:g} s after it was interrupted")
+        return msgspec.structs.replace(found, cpu_s=usage.ru_utime + usage.ru_stime)
+
+    def _read(self) -> Segment:
         said = self._said()
         counts = _COUNTS.search(said)
         if counts is None:
@@ -102,7 +112,9 @@ class Recording:
             self._output.unlink()
         except OSError as error:
             return Segment(error=f"py-spy's output can't be read ({error.strerror})")
-        return Segment(stacks=stacks, errors=int(counts[2]), behind=_BEHIND.search(said) is not None)
+        whole = {stack: samples for stack, samples in stacks.items() if split_thread(stack).stack}
+        torn = sum(stacks.values()) - sum(whole.values())
+        return Segment(stacks=whole, errors=int(counts[2]) + torn, behind=_BEHIND.search(said) is not None)
 
     def _said(self) -> bytes:
         with self._log.open("rb") as file:
@@ -163,7 +175,8 @@ def parse_raw(text: str) -> dict[str, int]:
 
 
 class ThreadStack(NamedTuple):
-    """A stack and whose it is. tid: the kernel's thread id; None where py-spy does not know it."""
+    """A stack and whose it is. tid: the kernel's thread id; None where py-spy does not know it. stack: empty where it
+    was torn apart while py-spy read it."""
 
     tid: int | None
     name: str

@@ -56,20 +56,39 @@ class PhaseRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         if self.sleeps and self.phase not in IDLE_PHASES:
             raise ValueError(f"only {' and '.join(IDLE_PHASES)} can sleep, not {self.phase}")
-        for pattern in (self.functions, self.file, self.line, self.under):
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"expected a regular expression, found {pattern!r} ({error})") from error
+        _refuse_wrong(self.functions, self.file, self.line, self.under)
+
+
+class ThreadRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Threads without Python that work on behalf of others. names: the whole of a thread's name. calls: the whole name,
+    after its last dot, of the functions that have them work; file: some part of those functions' path. Their time is
+    divided as the samples within these calls are."""
+
+    names: str
+    calls: str
+    file: str = ""
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        _refuse_wrong(self.names, self.calls, self.file)
 
 
 class PhaseRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A phase-rules file. `rules`: in order of precedence."""
+    """A phase-rules file. `rules`, `threads`: in order of precedence."""
 
     about: str = ""
     rules: tuple[PhaseRule, ...]
+    threads: tuple[ThreadRule, ...] = ()
 
 
 def rules_for(engine: str) -> PhaseRules:
     """The rules for the server an engine starts: those of its name, else SGLang's. Raises ConfigError."""
     return config.load("phases", engine if engine in config.names("phases") else "sglang", PhaseRules)
+
+
+def _refuse_wrong(*patterns: str) -> None:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"expected a regular expression, found {pattern!r} ({error})") from error

@@ -36,6 +36,30 @@ def test_what_a_thread_without_stacks_burns_is_work_under_its_name():
     assert time.work.high - time.work.low < 0.03, "what was counted and not sampled has no uncertainty"
 
 
+COLLECTIVE = "Scheduler.recv_requests (sglang/srt/managers/scheduler.py:1);broadcast (torch/distributed/c10d.py:1)"
+FORWARD = "Scheduler.run_batch (sglang/srt/managers/scheduler.py:2);all_reduce (torch/distributed/c10d.py:2)"
+
+
+def test_what_gloos_threads_burn_is_divided_as_the_samples_within_collectives_are():
+    main = ThreadStacks(tid=1, name="MainThread", cpu_s=1.0, stacks={COLLECTIVE: 30, FORWARD: 10, WORK: 160})
+    time = cpu_time([main, thread(2.0, name="gloo_tcp_loop")], rules_for("sglang"), {})
+    gloo = ";gloo_tcp_loop (native thread:0)"
+    assert time.seconds[COLLECTIVE + gloo] == pytest.approx(1.5)
+    assert time.seconds[FORWARD + gloo] == pytest.approx(0.5)
+    assert time.native == pytest.approx(2 / 3)
+    forward = time.shares["forward"]
+    assert forward.value == pytest.approx((0.05 + 0.5) / 3)
+    assert forward.low < (0.05 + 2 * 10 / 100) / 3, "a call may burn a third of what another burns as long"
+    assert forward.high > (0.05 + 2 * 30 / 60) / 3
+
+
+def test_gloos_threads_of_a_rank_that_was_seen_in_no_collective_are_unknown():
+    main = ThreadStacks(tid=1, name="MainThread", cpu_s=1.0, stacks={WORK: 10})
+    time = cpu_time([main, thread(1.0, name="gloo_tcp_loop")], rules_for("sglang"), {})
+    assert time.seconds["gloo_tcp_loop (native thread:0)"] == 1.0
+    assert time.work.value == 1.0
+
+
 def test_a_wait_that_sleeps_stands_for_no_time():
     assert cpu_time([thread(1.0, asleep=900, work=100)], RULES, {}).seconds == {WORK: 1.0}
 

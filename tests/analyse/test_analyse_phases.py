@@ -210,6 +210,12 @@ def test_every_condition_of_a_rule_must_hold(condition, matching, other):
     assert phase_of(other, table, source) == "other"
 
 
+def test_a_wrong_thread_rule_is_an_error_too():
+    rows = {"rules": [], "threads": [{"names": "gloo", "calls": "("}]}
+    with pytest.raises(ConfigError, match="regular expression"):
+        convert(rows, PhaseRules, "phases/mine.toml")
+
+
 @pytest.mark.parametrize("name", names("phases"))
 def test_every_shipped_rules_file_loads_and_uses_known_phases(name):
     assert rules_for(name).rules

@@ -28,3 +28,8 @@ def test_a_stack_without_a_thread_is_whole():
 
 def test_a_stack_of_one_frame_has_a_thread_too():
     assert split_thread("thread (1): x;poll (zmq/a.py)") == ThreadStack(1, "x", "poll (zmq/a.py)")
+
+
+def test_a_torn_stack_is_empty():
+    assert split_thread("thread (4711): MainThread") == ThreadStack(4711, "MainThread", "")
+    assert split_thread("thread (4711)") == ThreadStack(4711, "", "")
