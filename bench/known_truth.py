@@ -3,7 +3,8 @@
     python bench/known_truth.py [TRIALS] [SECONDS]
 
 A target polls a socket in one function and works in others (hashing, Python, matrices), in turns of some milliseconds
-whose CPU it counts itself. Its native threads are none, idle (BLAS's, asleep) or busy (BLAS's, at work: what they burn
+whose CPU it counts itself. Its work stands on few frames or on forty: a deep stack that changes while it is read is torn,
+innermost frames of one turn on outermost of the next. Its native threads are none, idle (BLAS's, asleep) or busy (BLAS's, at work: what they burn
 is in no stack and is work). Prints the error of each kind of target and how often the truth lay inside the interval.
 Fails when the bias is over 2 points, or when that happened so seldom that an interval of 95 % would do so in one of
 twenty benches only.
@@ -37,12 +38,13 @@ _LEVEL = 0.95
 _MOST_BIAS = 0.02
 _TURNS_MS = ((4, 1), (2, 3), (30, 30), (5, 20), (60, 10))
 _NATIVE = ("none", "idle", "busy")
+_DEPTHS = (0, 40)
 
 # It has the names of a rank's functions, which configs/phases/standin.toml knows.
 _TARGET = """
 import hashlib, mmap, select, socket, struct, sys, time
 
-poll_ms, work_ms, native, truth = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3], sys.argv[4]
+poll_ms, work_ms, native, depth, truth = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
 if native != "none":
     import numpy
     matrix = numpy.ones((300, 300))
@@ -60,12 +62,15 @@ def poll_for_work(cpu_s):
         poller.poll(0)
 
 
-def hash_feature():
-    hashlib.sha256(feature).digest()
+def hash_feature(deeper=depth):
+    if deeper:
+        hash_feature(deeper - 1)
+    else:
+        hashlib.sha256(feature).digest()
 
 
-def from_dict():
-    return [str(number) for number in range(300)]
+def from_dict(deeper=depth):
+    return from_dict(deeper - 1) if deeper else [str(number) for number in range(300)]
 
 
 def run_batch():
@@ -106,24 +111,24 @@ class Trial(NamedTuple):
         return self.low <= self.truth <= self.high
 
 
-def main(trials: int = 60, seconds: float = 5.0) -> int:
+def main(trials: int = 60, seconds: float = 3.0) -> int:
     done = []
     for number in range(trials):
-        native, (poll_ms, work_ms) = _NATIVE[number % 3], _TURNS_MS[number % len(_TURNS_MS)]
-        trial = _trial(poll_ms, work_ms, native, seconds)
+        native, depth, turns_ms = (kinds[number % len(kinds)] for kinds in (_NATIVE, _DEPTHS, _TURNS_MS))
+        trial = _trial(turns_ms, native, depth, seconds)
         done.append(trial)
         said = f"{trial.value:.3f} ({trial.low:.3f} to {trial.high:.3f})"
-        print(f"{trial.kind:>28}: truth {trial.truth:.3f}, said {said}{'' if trial.holds else '  <- outside'}")
+        print(f"{trial.kind:>42}: truth {trial.truth:.3f}, said {said}{'' if trial.holds else '  <- outside'}")
     return _judge(done)
 
 
-def _trial(poll_ms: float, work_ms: float, native: str, seconds: float) -> Trial:
+def _trial(turns_ms: tuple[float, float], native: str, depth: int, seconds: float) -> Trial:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         layout = create_run_folder(folder, "run")
         truth = folder / "truth"
         truth.write_bytes(bytes(24))
-        command = [sys.executable, "-c", _TARGET, str(poll_ms), str(work_ms), native, str(truth)]
+        command = [sys.executable, "-c", _TARGET, *map(str, (*turns_ms, native, depth, truth))]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as target, truth.open("r+b") as file:
             try:
                 assert target.stdout
@@ -141,29 +146,26 @@ def _trial(poll_ms: float, work_ms: float, native: str, seconds: float) -> Trial
         polled_s, _, burnt_s = (now - then for now, then in zip(after, before, strict=True))
         assert info.files[0].error is None, info.files[0].error
         process = info.files[0].process
-        threads = read_threads(layout, process)
-        print([(t.name, round(t.cpu_s,2), round(t.waited_s,2), sum(t.stacks.values())) for t in threads.threads if t.cpu_s>0.01])
-        share = work_share(
-            read_threads(layout, process),
-            read_folded(layout.folded(process)),
-            rules_for("standin"),
-            read_source(layout),
-        )
-        assert share and share.work
-        kind = f"{poll_ms:g} ms of {poll_ms + work_ms:g}, native {native}"
+        threads, stacks = read_threads(layout, process), read_folded(layout.folded(process))
+        share = work_share(threads, stacks, rules_for("standin"), read_source(layout))
+        assert share is not None
+        assert share.work is not None
+        poll_ms, work_ms = turns_ms
+        kind = f"work {work_ms:g} ms of {poll_ms + work_ms:g}, {depth:2} deep, native {native}"
         return Trial(kind, 1 - polled_s / burnt_s, share.work.value, share.work.low, share.work.high)
 
 
 def _judge(trials: list[Trial]) -> int:
     errors = _errors(trials)
     held, n = sum(trial.holds for trial in trials), len(trials)
-    by_native = {kind: fmean(_errors(t for t in trials if t.kind.endswith(kind))) for kind in _NATIVE}
-    said = ", ".join(f"{kind} {100 * bias:+.2f}" for kind, bias in by_native.items())
-    print(f"{n} trials: bias {100 * fmean(errors):+.2f} points (native threads: {said})")
+    kinds = [f"native {native}" for native in _NATIVE] + [f"{depth} deep" for depth in _DEPTHS]
+    biases = {kind: fmean(_errors(trial for trial in trials if kind in trial.kind)) for kind in kinds}
+    said = ", ".join(f"{kind} {100 * bias:+.2f}" for kind, bias in biases.items())
+    print(f"{n} trials: bias {100 * fmean(errors):+.2f} points ({said})")
     print(f"standard deviation {100 * stdev(errors):.2f} points; the truth was inside {held} of {n} intervals")
     chance = sum(comb(n, k) * _LEVEL**k * (1 - _LEVEL) ** (n - k) for k in range(held + 1))
     print(f"an interval of {_LEVEL:.0%} does so {held} times or less with probability {chance:.3f}")
-    return int(abs(fmean(errors)) > _MOST_BIAS or max(map(abs, by_native.values())) > _MOST_BIAS or chance < 0.05)
+    return int(abs(fmean(errors)) > _MOST_BIAS or max(map(abs, biases.values())) > _MOST_BIAS or chance < 0.05)
 
 
 def _errors(trials: Iterable[Trial]) -> list[float]:

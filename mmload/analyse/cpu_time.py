@@ -43,9 +43,9 @@ class PhaseShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CpuTime(msgspec.Struct, frozen=True, kw_only=True):
-    """seconds: stack -> CPU seconds; a thread without stacks is the one frame `its name (native thread:0)`. shares: the
-    phases that occur, in the order of PHASES; they add up to 1. work: all but idle-poll and device-wait. samples: those
-    that are not of a wait that sleeps. native: share of the threads without stacks. parts: by thread."""
+    """seconds: stack -> CPU seconds; a thread without samples is the one frame `its name (native thread:0)`.
+    shares: the phases that occur, in the order of PHASES; they add up to 1. work: all but idle-poll and device-wait.
+    samples: those that are not of a wait that sleeps. native: share of the threads without stacks. parts: by thread."""
 
     seconds: dict[str, float]
     shares: dict[PhaseName, PhaseShare]
@@ -59,16 +59,21 @@ class CpuTime(msgspec.Struct, frozen=True, kw_only=True):
         return _together(self.parts, phases)
 
 
-def cpu_time(threads: Sequence[ThreadStacks], rules: PhaseRules, source: Mapping[str, str]) -> CpuTime | None:
-    """None when the process burnt nothing. source: 'file:line' -> text, as stored beside the stacks; without it rules
-    on lines match nothing, so that more counts as work."""
+def cpu_time(
+    threads: Sequence[ThreadStacks], rules: PhaseRules, source: Mapping[str, str], errors: int = 0
+) -> CpuTime | None:
+    """None when the process burnt nothing. errors: how often no stack could be read; nobody knows of which phase, and
+    deep stacks that change quickly are lost more often than a poll. source: 'file:line' -> text, as stored beside the
+    stacks; without it rules on lines match nothing, so that more counts as work."""
     total_s = sum(thread.cpu_s for thread in threads)
     if total_s <= 0:
         return None
     judge = Judge(rules, source)
     seen = {id(thread): _awake(thread, judge) for thread in threads}
+    taken = sum(sum(thread.stacks.values()) for thread in threads)
+    lost = errors / (taken + errors) if taken else 0.0
     parts = [
-        _sampled(thread, thread.cpu_s / total_s, seen[id(thread)], judge)
+        _sampled(thread, thread.cpu_s / total_s, seen[id(thread)], judge, lost)
         if seen[id(thread)]
         else _native(thread, thread.cpu_s / total_s, judge.callers_of(thread.name, seen.values()), judge)
         for thread in threads
@@ -98,13 +103,14 @@ def cpu_time(threads: Sequence[ThreadStacks], rules: PhaseRules, source: Mapping
 class _Part(msgspec.Struct, frozen=True):
     """One thread. kind: whose samples say what it did: its own, those of the threads that it works for, or nobody's.
     weight: its share of the process's CPU. stacks: stack -> share of the process's CPU. counts: those samples by phase.
-    crowded: the share of its running time in which it had no core."""
+    crowded: the share of its running time in which it had no core. lost: the share of its samples that failed."""
 
     kind: Literal["sampled", "lent", "unknown"]
     weight: float
     stacks: dict[str, float]
     counts: Counter[PhaseName]
     crowded: float = 0.0
+    lost: float = 0.0
 
     def share(self, phases: Sequence[PhaseName]) -> Interval:
         """Of some phases in this thread."""
@@ -122,13 +128,14 @@ def _awake(thread: ThreadStacks, judge: Judge) -> dict[str, int]:
     return {stack: samples for stack, samples in thread.stacks.items() if not judge.sleeps(stack)}
 
 
-def _sampled(thread: ThreadStacks, weight: float, awake: Mapping[str, int], judge: Judge) -> _Part:
+def _sampled(thread: ThreadStacks, weight: float, awake: Mapping[str, int], judge: Judge, lost: float) -> _Part:
     crowded = thread.waited_s / (thread.cpu_s + thread.waited_s)
-    return _Part("sampled", weight, _divided(weight, awake), _by_phase(awake, judge), crowded)
+    return _Part("sampled", weight, _divided(weight, awake), _by_phase(awake, judge), crowded, lost)
 
 
 def _native(thread: ThreadStacks, weight: float, callers: Mapping[str, int], judge: Judge) -> _Part:
-    frame = f"{thread.name.replace(';', ':') or 'thread'} (native thread:0)"
+    kind = "thread without samples" if thread.stacks else "native thread"
+    frame = f"{thread.name.replace(';', ':') or 'thread'} ({kind}:0)"
     if not callers:
         return _Part("unknown", weight, {frame: weight}, Counter())
     below = {f"{stack};{frame}": samples for stack, samples in callers.items()}
@@ -157,7 +164,9 @@ def _together(parts: Sequence[_Part], phases: Sequence[PhaseName]) -> Interval:
         less, more = part.weight * (share.value - share.low), part.weight * (share.high - share.value)
         if part.kind == "sampled":
             below_squared, above_squared = below_squared + less**2, above_squared + more**2
-            less = more = part.weight * (SYSTEMATIC + CROWDED * part.crowded)
+            systematic = SYSTEMATIC + CROWDED * part.crowded
+            less = part.weight * (systematic + part.lost * share.value)
+            more = part.weight * (systematic + part.lost * (1 - share.value))
         below, above = below + less, above + more
     return Interval(
         value,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mmload.analyse.cpu import Interval
-from mmload.analyse.cpu_time import PhaseShare, cpu_time
+from mmload.analyse.cpu_time import CpuTime, PhaseShare, cpu_time
 from mmload.analyse.phases import Judge
 from mmload.analyse.stacks import hottest
 from mmload.plan.phases import PhaseName, PhaseRules, rules_for
@@ -25,7 +25,7 @@ class WorkShare(msgspec.Struct, frozen=True, kw_only=True):
     """work: share of the CPU time that is neither idle poll nor wait for the device, with its 95 % interval; None where
     the profile's mode shows something else than CPU. samples: how many it rests on. phases: their shares. hottest:
     ('function (file)', share that is its own). other: the same for what no rule knows. native: share of threads that
-    run no Python. trouble: why the profile of this process is poor, None when it is good."""
+    run no Python. trouble: why the profile of this process is poor, None when it is good. time: all that rests on."""
 
     work: Interval | None
     samples: int
@@ -34,6 +34,7 @@ class WorkShare(msgspec.Struct, frozen=True, kw_only=True):
     other: list[tuple[str, float]]
     native: float
     trouble: str | None
+    time: CpuTime
 
 
 def work_shares(run: Run) -> dict[str, WorkShare]:
@@ -60,7 +61,7 @@ def work_share(
         if all(judge.sleeps(stack) for stack in stacks):
             return None
         threads = ProcessThreads(seconds=1.0, threads=[ThreadStacks(tid=0, name="", cpu_s=1.0, stacks=dict(stacks))])
-    time = cpu_time(threads.threads, rules, source)
+    time = cpu_time(threads.threads, rules, source, threads.errors)
     if time is None:
         return None
     unknown = {stack: seconds for stack, seconds in time.seconds.items() if judge.phase(stack) == "other"}
@@ -73,4 +74,5 @@ def work_share(
         other=[(frame, share * of_all) for frame, share in hottest(unknown, _HOTTEST)] if unknown else [],
         native=time.native,
         trouble=None,
+        time=time,
     )

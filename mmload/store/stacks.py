@@ -36,9 +36,11 @@ class ThreadStacks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessThreads(msgspec.Struct, frozen=True, kw_only=True):
-    """The threads of one process, the busiest first. seconds: how long the profiler looked."""
+    """The threads of one process, the busiest first. seconds: how long the profiler looked. errors: how often it could
+    not read the stacks."""
 
     seconds: float
+    errors: int = 0
     threads: list[ThreadStacks]
 
 

@@ -66,7 +66,7 @@ def test_a_wait_that_sleeps_stands_for_no_time():
 
 def test_a_thread_that_was_only_seen_asleep_has_burnt_something_all_the_same():
     time = cpu_time([thread(1.0, name="pool", asleep=5)], RULES, {})
-    assert (time.samples, time.work.value, time.seconds) == (0, 1.0, {"pool (native thread:0)": 1.0})
+    assert (time.samples, time.work.value, time.seconds) == (0, 1.0, {"pool (thread without samples:0)": 1.0})
 
 
 def test_a_process_that_burnt_nothing_has_no_shares():
@@ -78,6 +78,13 @@ def test_threads_that_wait_for_a_core_widen_the_interval():
     quiet, crowded = (cpu_time([thread(1.0, waited_s=waited_s, poll=500, work=500)], RULES, {}) for waited_s in (0, 1))
     assert crowded.work.high - quiet.work.high == pytest.approx(CROWDED / 2)
     assert quiet.work.low - crowded.work.low == pytest.approx(CROWDED / 2)
+
+
+def test_samples_that_failed_may_all_have_been_of_one_phase():
+    sure, unsure = (cpu_time([thread(1.0, poll=600, work=300)], RULES, {}, errors).work for errors in (0, 100))
+    assert unsure.value == sure.value
+    assert unsure.high - sure.high == pytest.approx(0.1 * 2 / 3)
+    assert sure.low - unsure.low == pytest.approx(0.1 / 3)
 
 
 profiles = st.lists(

@@ -91,7 +91,6 @@ EVENT_LOOP = RANK.format("event_loop")
     [
         ("idle-poll", "recv_requests poll_for_work wait_for_work"),
         ("idle-poll", "recv_requests wait_for_work"),
-        ("idle-poll", "recv_requests wait_for_work broadcast_size broadcast"),
         ("device-wait", "run_batch wait_for_device"),
         ("receive", "recv_requests read_inbox"),
         ("pickle", "recv_requests read_inbox unpickle_object"),
@@ -110,6 +109,25 @@ EVENT_LOOP = RANK.format("event_loop")
 def test_the_functions_of_the_stand_in_have_their_phase(phase, functions):
     stack = ";".join([EVENT_LOOP, *(RANK.format(function) for function in functions.split())])
     assert phase_of(stack, rules_for("standin"), {}) == phase
+
+
+WAITS = ";".join(
+    RANK.format(function) for function in ("event_loop", "recv_requests", "poll_for_work", "wait_for_work")
+)
+
+
+@pytest.mark.parametrize(
+    ("phase", "below"),
+    [
+        ("idle-poll", "Collective.broadcast_size (mmload/standin/collective.py:90);_send (mmload/standin/collective.py:120)"),
+        ("idle-poll", "Socket.poll (zmq/sugar/socket.py:1106)"),
+        ("hash", "hash_feature (mmload/standin/inputs.py:60)"),
+        ("materialise", "from_dict (mmload/standin/inputs.py:40);<listcomp> (mmload/standin/inputs.py:41)"),
+    ],
+)  # fmt: skip
+def test_a_stack_that_was_torn_between_work_and_a_wait_belongs_to_the_work(phase, below):
+    """Its innermost frames were read first."""
+    assert phase_of(f"{WAITS};{below}", rules_for("standin"), {}) == phase
 
 
 HTTP = "Handle._run (asyncio/events.py:80);RequestHandler.start (aiohttp/web_protocol.py:676)"
