@@ -3,11 +3,11 @@
     python bench/known_truth.py [TRIALS] [SECONDS]
 
 A target polls a socket in one function and works in others (hashing, Python, matrices), in turns of some milliseconds
-whose CPU it counts itself. Its work stands on few frames or on forty: a deep stack that changes while it is read is torn,
-innermost frames of one turn on outermost of the next. Its native threads are none, idle (BLAS's, asleep) or busy (BLAS's, at work: what they burn
-is in no stack and is work). Prints the error of each kind of target and how often the truth lay inside the interval.
-Fails when the bias is over 2 points, or when that happened so seldom that an interval of 95 % would do so in one of
-twenty benches only.
+whose CPU it counts itself. Its work stands on few frames or on forty: a deep stack that changes while it is read is
+torn, innermost frames of one turn on outermost of the next. Its native threads are none, idle (BLAS's, asleep) or busy
+(BLAS's, at work: what they burn is in no stack and is work). Prints the error of each kind of target and how often the
+truth lay inside the interval. Fails when a bias is over 2 points, or when that happened so seldom that an interval of
+95 % would do so in one of twenty benches only.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ _DEPTHS = (0, 40)
 _TARGET = """
 import hashlib, mmap, select, socket, struct, sys, time
 
-poll_ms, work_ms, native, depth, truth = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
+poll_ms, work_ms, depth = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[4])
+native, truth = sys.argv[3], sys.argv[5]
 if native != "none":
     import numpy
     matrix = numpy.ones((300, 300))
