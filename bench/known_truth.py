@@ -39,6 +39,7 @@ _MOST_BIAS = 0.02
 _TURNS_MS = ((4, 1), (2, 3), (30, 30), (5, 20), (60, 10))
 _NATIVE = ("none", "idle", "busy")
 _DEPTHS = (0, 40)
+_ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "4"}
 
 # It has the names of a rank's functions, which configs/phases/standin.toml knows.
 _TARGET = """
@@ -116,21 +117,21 @@ def main(trials: int = 60, seconds: float = 3.0) -> int:
     done = []
     for number in range(trials):
         native, depth, turns_ms = (kinds[number % len(kinds)] for kinds in (_NATIVE, _DEPTHS, _TURNS_MS))
-        trial = _trial(turns_ms, native, depth, seconds)
+        trial = trial_of(turns_ms, native, depth, seconds)
         done.append(trial)
         said = f"{trial.value:.3f} ({trial.low:.3f} to {trial.high:.3f})"
         print(f"{trial.kind:>42}: truth {trial.truth:.3f}, said {said}{'' if trial.holds else '  <- outside'}")
     return _judge(done)
 
 
-def _trial(turns_ms: tuple[float, float], native: str, depth: int, seconds: float) -> Trial:
+def trial_of(turns_ms: tuple[float, float], native: str, depth: int, seconds: float) -> Trial:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         layout = create_run_folder(folder, "run")
         truth = folder / "truth"
         truth.write_bytes(bytes(24))
         command = [sys.executable, "-c", _TARGET, *map(str, (*turns_ms, native, depth, truth))]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as target, truth.open("r+b") as file:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=_ENVIRONMENT) as target, truth.open("r+b") as file:
             try:
                 assert target.stdout
                 target.stdout.readline()
@@ -174,5 +175,4 @@ def _errors(trials: Iterable[Trial]) -> list[float]:
 
 
 if __name__ == "__main__":
-    os.environ["OPENBLAS_NUM_THREADS"] = "4"
     sys.exit(main(*(float(word) if "." in word else int(word) for word in sys.argv[1:])))
