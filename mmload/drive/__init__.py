@@ -14,6 +14,6 @@ clock.py       ... a clock that wakes when a request is due, to the tenth of a m
 Workers that join from elsewhere, over Locust's master/worker protocol (joining.py draws what is said):
 
 master.py      the driver's child that they join; link.py is its pipe to the driver, as a worker's
-remote.py      the worker: prepares the load (prepare.py), reads the driver's clock (driver_clock.py), then worker.py
+remote.py      the worker: prepares the load (prepare.py), reads the driver's clock (clocks.py), then worker.py
 master_link.py its link to the driver
 """

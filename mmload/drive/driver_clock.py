@@ -1,46 +1,11 @@
-"""What the driver's monotonic clock says, seen from another host."""
+"""Commands and records, put onto another host's clock."""
 
 from __future__ import annotations
-
-from collections import deque
-from typing import NamedTuple
 
 import msgspec
 
 from mmload.drive.job import Closed, Command, Open
 from mmload.model.records import RequestRecord
-
-_KEPT = 32
-
-
-class Reading(NamedTuple):
-    """driver's clock = this host's + offset_ns, give or take error_ns."""
-
-    offset_ns: int
-    error_ns: int
-
-
-class DriverClock:
-    """Reads the driver's clock by round trips: it was read between sending and receiving, so the shortest of the last
-    trips bounds the offset best (the clock filter of NTP, RFC 5905, section 10)."""
-
-    def __init__(self) -> None:
-        self._readings: deque[Reading] = deque(maxlen=_KEPT)
-
-    @property
-    def is_read(self) -> bool:
-        return bool(self._readings)
-
-    def take(self, sent_ns: int, driver_ns: int, received_ns: int) -> None:
-        """A round trip on this host's clock, and what the driver's clock said on the way."""
-        self._readings.append(Reading(driver_ns - (sent_ns + received_ns) // 2, (received_ns - sent_ns + 1) // 2))
-
-    def read(self) -> Reading:
-        """The best there is; raises ValueError before the first round trip."""
-        return min(self._readings, key=lambda reading: reading.error_ns)
-
-
-SAME_CLOCK = Reading(0, 0)
 
 
 def command_here(command: Command, offset_ns: int) -> Command:

@@ -15,9 +15,7 @@ worker (remote.py)                                  master (master.py, a child o
 from __future__ import annotations
 
 import hashlib
-import os
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -72,17 +70,6 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 def headers_sha256(access: Access) -> str:
     """Of what this host's environment adds to every request."""
     return hashlib.sha256(msgspec.json.encode(sorted(request_headers(access).items()))).hexdigest()
-
-
-def clock_id() -> str:
-    """Processes with the same one read the same CLOCK_MONOTONIC: one boot of one kernel, one time namespace."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return f"{boot} {os.stat('/proc/self/ns/time').st_ino}"  # noqa: PTH116 (Path.stat would do as well, and no better)
-
-
-def boot_of(clock: str) -> str:
-    """Processes with the same one are on one host."""
-    return clock.partition(" ")[0]
 
 
 def is_loopback(url: str) -> bool:

@@ -21,9 +21,10 @@ import gevent.os
 import msgspec
 
 from mmload import __version__
+from mmload.clocks import clock_id
 from mmload.drive import joining
 from mmload.drive.job import Command, Event, Failed, Joined, Listening, Lost, Over, StopAsked, event_decoder
-from mmload.drive.joining import Assignment, Hello, Orders, body, clock_id, headers_sha256, send
+from mmload.drive.joining import Assignment, Hello, Orders, body, headers_sha256, send
 from mmload.drive.link import PipeLink
 from mmload.drive.worker import Load
 from mmload.errors import FolderError

@@ -9,8 +9,9 @@ import msgspec
 from gevent.queue import Queue
 from locust.runners import WorkerRunner
 
+from mmload.clocks import Reading
 from mmload.drive import joining
-from mmload.drive.driver_clock import Reading, command_here, record_there
+from mmload.drive.driver_clock import command_here, record_there
 from mmload.drive.job import Closed, Command, Drained, Event, Identity, Open, Ready, Sample, command_decoder
 from mmload.drive.joining import body, send
 from mmload.model.records import GeneratorSample, RequestRecord

@@ -29,10 +29,10 @@ import msgspec
 from locust import runners
 
 from mmload import __version__
+from mmload.clocks import SAME_CLOCK, OtherClock, boot_of, clock_id
 from mmload.drive import joining
-from mmload.drive.driver_clock import SAME_CLOCK, DriverClock
 from mmload.drive.job import Failed, Job
-from mmload.drive.joining import Assignment, Hello, body, boot_of, clock_id, headers_sha256, is_loopback, send
+from mmload.drive.joining import Assignment, Hello, body, headers_sha256, is_loopback, send
 from mmload.drive.master_link import MasterLink, tell
 from mmload.drive.scratch import make_scratch
 from mmload.errors import EXIT_RUN_INVALID, FolderError, MmloadError, ServerError, UsageError
@@ -55,7 +55,7 @@ class RemoteWorker:
         self._number = number
         self._prepared = prepared
         self._environment = LoadEnvironment()
-        self._clock = DriverClock()
+        self._clock = OtherClock()
         self._link: MasterLink | None = None
         self._worker: int | None = None
         self.over: gevent.event.AsyncResult[int] = gevent.event.AsyncResult()

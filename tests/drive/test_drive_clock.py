@@ -4,7 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmload.drive.driver_clock import DriverClock, Reading, command_here, record_there
+from mmload.clocks import OtherClock, Reading
+from mmload.drive.driver_clock import command_here, record_there
 from mmload.drive.job import Closed, Identity, Open, Stop
 from mmload.model.records import RequestRecord
 
@@ -14,7 +15,7 @@ TRIP = st.tuples(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10
 
 @given(OFFSET, st.lists(TRIP, min_size=1, max_size=40))
 def test_the_offset_is_within_its_error_however_uneven_the_trips(offset_ns, trips):
-    clock = DriverClock()
+    clock = OtherClock()
     for there_ns, back_ns, sent_ns in trips:
         clock.take(sent_ns, sent_ns + there_ns + offset_ns, sent_ns + there_ns + back_ns)
     reading = clock.read()
@@ -23,7 +24,7 @@ def test_the_offset_is_within_its_error_however_uneven_the_trips(offset_ns, trip
 
 
 def test_an_old_reading_is_forgotten_though_it_was_better():
-    clock = DriverClock()
+    clock = OtherClock()
     clock.take(0, 100, 2)
     for _ in range(32):
         clock.take(1000, 2000, 1100)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mmload.drive.joining import boot_of, clock_id, headers_sha256, is_loopback
+from mmload.clocks import boot_of, clock_id
+from mmload.drive.joining import headers_sha256, is_loopback
 from mmload.model.plan import Access
 
 
