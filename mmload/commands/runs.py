@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmload.commands.options import OUT
+from mmload.commands.options import OUT, seconds
 from mmload.errors import FolderError, UsageError
 
 if TYPE_CHECKING:
     from mmload.show.tables_runs import RunRow
     from mmload.store.read import Run
 
-app = typer.Typer(help="The run folders: list, show, remove.", no_args_is_help=True)
+app = typer.Typer(help="The run folders: list, show, timeline, remove.", no_args_is_help=True)
 
 _Out = Annotated[Path, typer.Option(help="Where run folders are.")]
 _Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
@@ -50,6 +50,7 @@ def show_run(
     import msgspec  # noqa: PLC0415
 
     from mmload.analyse.summary import summarise  # noqa: PLC0415
+    from mmload.analyse.timeline import timeline  # noqa: PLC0415
     from mmload.show.tables_runs import render_run_show  # noqa: PLC0415
     from mmload.show.terminal import open_console  # noqa: PLC0415
     from mmload.store.read import find_run  # noqa: PLC0415
@@ -59,7 +60,36 @@ def show_run(
     if json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n")
         return
-    open_console().print(render_run_show(stored.manifest, summary, stored.verdict))
+    open_console().print(render_run_show(stored.manifest, summary, stored.verdict, timeline(stored)))
+
+
+@app.command("timeline")
+def show_timeline(
+    run: Annotated[str, typer.Argument(help="A run-id or a path.")],
+    out: _Out = OUT,
+    bin_length: Annotated[
+        str | None,
+        typer.Option("--bin", metavar="LENGTH", help="Length of a bin; default 1s, longer for long runs."),
+    ] = None,
+    json: _Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="A row for each bin on standard output.")] = False,
+) -> None:
+    """Load, latency, CPU, memory and the server's queue of one run on one time axis."""
+    from mmload.analyse.timeline import timeline  # noqa: PLC0415
+    from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
+    from mmload.show.terminal_timeline import render_timeline  # noqa: PLC0415
+    from mmload.show.timeline_export import timeline_csv, timeline_json  # noqa: PLC0415
+    from mmload.store.read import find_run  # noqa: PLC0415
+
+    if json and csv:
+        raise UsageError("--json and --csv exclude each other", "leave one of them out")
+    found = timeline(find_run(run, out), None if bin_length is None else seconds(bin_length, "--bin", shortest_s=0.01))
+    if found is None:
+        raise FolderError(f"{run} has no time axis: it ended before anything was sent")
+    if json or csv:
+        print_document(timeline_json(found) if json else timeline_csv(found))
+        return
+    open_console().print(render_timeline(found))
 
 
 @app.command("remove")

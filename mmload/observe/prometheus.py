@@ -21,6 +21,9 @@ _LINE = re.compile(
 )
 
 
+_LONGEST_LINE = 65_536  # a longer one is no metric, and would take the expression a hundred bytes a character
+
+
 def parse_prometheus(text: str) -> dict[str, float]:
     """'name' or 'name{label="value",..}', as printed, -> value; NaN and Inf as such. Raises ValueError for a line that
     is no sample, with its number: the page is something else."""
@@ -29,7 +32,7 @@ def parse_prometheus(text: str) -> dict[str, float]:
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
-        sample = _LINE.fullmatch(stripped)
+        sample = _LINE.fullmatch(stripped) if len(stripped) <= _LONGEST_LINE else None
         try:
             metrics[sample["key"]] = float(sample["value"])  # type: ignore[index]
         except (TypeError, ValueError):
