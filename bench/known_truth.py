@@ -33,6 +33,7 @@ from mmload.plan.phases import rules_for
 from mmload.store.append import create_run_folder
 from mmload.store.read import read_folded
 from mmload.store.stacks import read_source, read_threads
+from mmload.tether import tethered
 
 _LEVEL = 0.95
 _MOST_BIAS = 0.02
@@ -43,7 +44,7 @@ _ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "4"}
 
 # It has the names of a rank's functions, which configs/phases/standin.toml knows.
 _TARGET = """
-import hashlib, mmap, select, socket, struct, sys, time
+import hashlib, itertools, mmap, select, socket, struct, sys, time
 
 poll_ms, work_ms, depth = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[4])
 native, truth = sys.argv[3], sys.argv[5]
@@ -51,7 +52,7 @@ if native != "none":
     import numpy
     matrix = numpy.ones((300, 300))
 with open(truth, "r+b") as file:
-    page = mmap.mmap(file.fileno(), 24)
+    page = mmap.mmap(file.fileno(), 16)
 here, there = socket.socketpair()
 poller = select.poll()
 poller.register(here, select.POLLIN)
@@ -88,14 +89,15 @@ def work(cpu_s):
             run_batch()
 
 
-print("ready", flush=True)
 poll_s = 0.0
-while True:
+for turn in itertools.count():
     before_s = time.thread_time()
     poll_for_work(poll_ms / 1e3)
     poll_s += time.thread_time() - before_s
     work(work_ms / 1e3)
-    page[:] = struct.pack("3d", poll_s, time.thread_time(), time.process_time())
+    page[:] = struct.pack("2d", poll_s, time.process_time())
+    if turn == 0:
+        print("ready", flush=True)
 """
 
 
@@ -129,23 +131,23 @@ def trial_of(turns_ms: tuple[float, float], native: str, depth: int, seconds: fl
         folder = Path(name)
         layout = create_run_folder(folder, "run")
         truth = folder / "truth"
-        truth.write_bytes(bytes(24))
-        command = [sys.executable, "-c", _TARGET, *map(str, (*turns_ms, native, depth, truth))]
+        truth.write_bytes(bytes(16))
+        command = tethered([sys.executable, "-c", _TARGET, *map(str, (*turns_ms, native, depth, truth))])
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=_ENVIRONMENT) as target, truth.open("r+b") as file:
             try:
                 assert target.stdout
                 target.stdout.readline()
-                page = mmap.mmap(file.fileno(), 24)
+                page = mmap.mmap(file.fileno(), 16)
                 profiler = Profiler(from_pids([target.pid]), layout, ProfilePlan(), segment_s=seconds)
                 profiler.start()
                 profiler.wait_until_sampling()
-                before = struct.unpack("3d", page[:])
+                before = struct.unpack("2d", page[:])
                 time.sleep(seconds)
-                after = struct.unpack("3d", page[:])
+                after = struct.unpack("2d", page[:])
                 info = profiler.stop()
             finally:
                 target.kill()
-        polled_s, _, burnt_s = (now - then for now, then in zip(after, before, strict=True))
+        polled_s, burnt_s = (now - then for now, then in zip(after, before, strict=True))
         assert info.files[0].error is None, info.files[0].error
         process = info.files[0].process
         threads, stacks = read_threads(layout, process), read_folded(layout.folded(process))

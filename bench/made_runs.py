@@ -14,6 +14,7 @@ from mmload.model.records import GeneratorSample, ProcessSample, RequestRecord, 
 from mmload.model.result import Clock, Manifest, Phase, RankInfo
 from mmload.store.append import LineWriter, create_run_folder, write_document
 from mmload.store.layout import RunLayout, new_run_id
+from mmload.store.scrapes import ScrapeWriter
 
 RATE_RPS = 100.0
 VARIANTS = ("original", "rollback", "optimized")
@@ -124,7 +125,7 @@ def _write_samples(layout: RunLayout, seconds: range) -> None:
                         cpu_s=elapsed_s / 20,
                     )
                 )
-    with LineWriter(layout.server) as server:
+    with ScrapeWriter(layout.server) as server:
         for t_ns in seconds:
             server.write(_scrape(t_ns, (t_ns - seconds.start) / 1e9 * RATE_RPS))
 
@@ -138,6 +139,8 @@ def _process_sample(t_ns: int, pid: int, name: str, elapsed_s: float) -> Process
         role=role.removesuffix("-0"),
         rank=int(rank) if rank else None,
         cpu_s=round(elapsed_s * 0.3, 2),
+        cpu_user_s=round(elapsed_s * 0.25, 2),
+        cpu_system_s=round(elapsed_s * 0.05, 2),
         rss_bytes=500_000_000,
         uss_bytes=None,
         threads=8,

@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from mmload import __version__
-from mmload.commands import engine, gate, handoff, run, runs, serve, variants, worker, workload
+from mmload.commands import agent, engine, gate, handoff, profile, run, runs, serve, variants, worker, workload
 from mmload.errors import EXIT_OWN_FAULT, MmloadError
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 app.command("run", rich_help_panel="Measure")(run.run)
 app.command("worker", rich_help_panel="Measure")(worker.worker)
+app.command("profile", rich_help_panel="Measure")(profile.profile)
+app.command("agent", rich_help_panel="Measure")(agent.agent)
 app.command("serve", rich_help_panel="Measure")(serve.serve)
 app.command("handoff", rich_help_panel="Measure")(handoff.handoff)
 app.command("gate", rich_help_panel="Judge")(gate.gate)
@@ -46,8 +48,10 @@ def _options(
     """Nothing that holds for every command but this."""
     if context.invoked_subcommand not in (
         "run",
+        "profile",
         "serve",
         "worker",
+        "agent",
     ):  # what talks to servers must live through a closed socket
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 

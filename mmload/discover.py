@@ -21,8 +21,10 @@ from mmload.model.records import Role
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_SCHEDULER = re.compile(r"^sglang::scheduler((?:_[A-Z]+\d+)*)$")  # sglang/srt/managers/scheduler.py: _DP0_PP0_TP1_EP1
+# sglang/srt/managers/scheduler.py: sglang::scheduler_DP0_PP0_TP1_EP1, in newer versions with _ATTN_CP0 and _MOE_DP0
+_SCHEDULER = re.compile(r"^sglang::scheduler((?:(?:_[A-Z]+)+\d+)*)$")
 _TP = re.compile(r"_TP(\d+)")
+_CONTROLLER = "sglang::data_parallel_controller"
 
 
 class ServerProcess(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,13 +43,17 @@ class ServerProcess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcStat(NamedTuple):
-    """/proc/PID/stat in part. cpu_s: user + system of all threads; start_ticks: clock ticks since boot."""
+    """/proc/PID/stat in part. cpu_s: cpu_user_s + cpu_system_s, of all threads; start_ticks: clock ticks since boot;
+    state: of the main thread, a letter."""
 
     ppid: int
     start_ticks: int
     cpu_s: float
+    cpu_user_s: float
+    cpu_system_s: float
     threads: int
     rss_bytes: int
+    state: str
 
 
 def read_stat(pid: int) -> ProcStat | None:
@@ -63,12 +69,16 @@ def read_stat(pid: int) -> ProcStat | None:
     state, *field = line[line.rindex(b")") + 2 :].split()  # the name before it may hold blanks and brackets
     if state in b"ZXx":
         return None
+    user_ticks, system_ticks = int(field[10]), int(field[11])
     return ProcStat(
         ppid=int(field[0]),
         start_ticks=int(field[18]),
-        cpu_s=(int(field[10]) + int(field[11])) / _TICKS_PER_S,
+        cpu_s=(user_ticks + system_ticks) / _TICKS_PER_S,
+        cpu_user_s=user_ticks / _TICKS_PER_S,
+        cpu_system_s=system_ticks / _TICKS_PER_S,
         threads=int(field[16]),
         rss_bytes=int(field[20]) * _PAGE_BYTES,
+        state=state.decode(),
     )
 
 
@@ -100,9 +110,27 @@ def find_listener(port: int) -> int:
 
 def _told_to_listen_on(port: int) -> list[int]:
     """The pids that started a scheduler and whose command line names the port, which everybody may read."""
+    return [pid for pid in sorted(_starters(_all_stats())) if _names_port(_arguments(pid), port)]
+
+
+def server_roots() -> list[int]:
+    """The pids of the processes that started ranks, or the data-parallel controller that did; the roots of this host's
+    servers. Who only adopted ranks, as init does when their starter ends, is in another session and no root."""
     stats = _all_stats()
-    starters = {stat.ppid for pid, stat in stats.items() if _SCHEDULER.match(_title(pid))}
-    return [pid for pid in sorted(starters & stats.keys()) if _names_port(_arguments(pid), port)]
+    starters = {stats[pid].ppid if _title(pid) == _CONTROLLER else pid for pid in _starters(stats)}
+    return sorted(starters & stats.keys())
+
+
+def _starters(stats: dict[int, ProcStat]) -> set[int]:
+    ranks = [(pid, stat.ppid) for pid, stat in stats.items() if _SCHEDULER.match(_title(pid))]
+    return {ppid for pid, ppid in ranks if ppid in stats and _session(pid) == _session(ppid)}
+
+
+def _session(pid: int) -> int | None:
+    """None when it is gone."""
+    with suppress(ProcessLookupError, PermissionError):
+        return os.getsid(pid)
+    return None
 
 
 def _names_port(arguments: list[str], port: int) -> bool:

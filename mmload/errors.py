@@ -7,6 +7,7 @@
     |-- ServerError         5   not started, not reached, died, hung, lost a rank, wrong variant
     |   |-- ServerDied      5
     |   `-- ServerHung      5
+    |-- NotPermitted        6   the kernel does not let the profiler read the processes
     |-- FolderError         7   run folder damaged, absent, not writable, or the disk full
     `-- Interrupted   129|130|143   the terminal hung up, Ctrl-C or SIGTERM
 
@@ -60,6 +61,12 @@ class ServerDied(ServerError):
 
 class ServerHung(ServerError):
     """The server is alive and answers nothing."""
+
+
+class NotPermitted(MmloadError):
+    """The kernel refuses what the command is for: to profile. `mmload run` goes on without stacks and warns."""
+
+    exit_code = 6
 
 
 class FolderError(MmloadError):

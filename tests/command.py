@@ -1,5 +1,6 @@
 """The command as a user runs it: a process of its own, its exit code, its output and its run folder."""
 
+import ctypes
 import json
 import os
 import signal
@@ -80,3 +81,15 @@ def gone(processes, timeout_s=15):
     """True when all of these processes end within the time."""
     _, alive = psutil.wait_procs(processes, timeout=timeout_s)
     return not [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def ranks(command):
+    """The scheduler processes below a command, by rank."""
+    found = [child for child in command.children() if "sglang::scheduler" in " ".join(child.cmdline())]
+    return sorted(found, key=lambda child: child.cmdline()[0])
+
+
+def without_the_right_to_ptrace():
+    """What a container without SYS_PTRACE is: the capability can't be had any more by what is executed next."""
+    pr_capbset_drop, cap_sys_ptrace = 24, 19
+    assert ctypes.CDLL(None).prctl(pr_capbset_drop, cap_sys_ptrace, 0, 0, 0) == 0

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
+from agents import TOKEN, TOKEN_VARIABLE, AgentCommand
 from command import Command
 from hypothesis import settings
 
@@ -51,3 +53,30 @@ def standin(mmload):
         return command
 
     return start
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 500 kB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", folder], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("a small file system can't be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture
+def agent(tmp_path, monkeypatch):
+    """agent(*args) -> a running agent, whose token the driver has too."""
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    agents = []
+
+    def start(*args, **options):
+        agents.append(AgentCommand(tmp_path, *args, **options))
+        return agents[-1]
+
+    yield start
+    for one in agents:
+        one.end()

@@ -78,6 +78,7 @@ class Truth(msgspec.Struct, kw_only=True):
     limits: GeneratorLimits = GeneratorLimits()
     requests: int | None = None
     timeout_s: float = 30.0
+    idle_policy: str = "sleep"
 
     @property
     def planned(self) -> int:
@@ -220,7 +221,7 @@ def _manifest(told: Truth, variant: str, run_id: str) -> Manifest:
         engine_version="1",
         model=told.model,
         tp=told.tp,
-        idle_policy="sleep",
+        idle_policy=told.idle_policy,
         ranks=ranks,
         phases=[
             Phase(name="warmup", start_ns=START_NS, end_ns=start_ns),

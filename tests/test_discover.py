@@ -73,6 +73,8 @@ def process(name, pid=1, start_ticks=1, role="scheduler"):
         ("sglang::scheduler_DP0_TP1", "scheduler", 1, "scheduler_DP0_TP1"),
         ("sglang::scheduler_DP1", "scheduler", 0, "scheduler_DP1_TP0"),
         ("sglang::scheduler_PP1_TP3_EP2", "scheduler", 3, "scheduler_PP1_TP3_EP2"),
+        ("sglang::scheduler_DP0_PP0_TP1", "scheduler", 1, "scheduler_DP0_PP0_TP1"),
+        ("sglang::scheduler_DP1_ATTN_CP2_MOE_DP3_TP4", "scheduler", 4, "scheduler_DP1_ATTN_CP2_MOE_DP3_TP4"),
         ("sglang::detokenizer", "detokenizer", None, "detokenizer"),
         ("sglang::tokenizer_worker:4711", "tokenizer", None, "tokenizer"),
         ("sglang::data_parallel_controller", "other", None, "other"),
@@ -103,6 +105,21 @@ def test_a_server_is_found_from_its_port_alone(server):
     }
     assert found["scheduler_TP1"].rank == 1
     assert found["tokenizer"].start_ticks == read_stat(pid).start_ticks
+
+
+@pytest.mark.live
+def test_ranks_of_replicas_and_stages_are_named_apart_and_one_that_is_lost_is_named(server):
+    titles = [f"scheduler_DP{dp}_PP{pp}_TP{tp}" for dp in range(2) for pp in range(2) for tp in range(2)]
+    pid, _, pids = server("sglang::data_parallel_controller", *(f"sglang::{title}" for title in titles))
+    before = discover(pid)
+    ranks = {process.name: process for process in before if process.role == "scheduler"}
+    assert [(name, rank.rank, rank.pid) for name, rank in ranks.items()] == [
+        (title, number % 2, pids[1 + number]) for number, title in enumerate(titles)
+    ]
+    psutil.Process(pids[6]).kill()
+    while read_stat(pids[6]) is not None:
+        time.sleep(0.001)
+    assert verify_same(before, discover(pid)) == [f"scheduler_DP1_PP0_TP1 (pid {pids[6]}) is gone"]
 
 
 @pytest.mark.live

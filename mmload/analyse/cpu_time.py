@@ -3,15 +3,16 @@
     seconds of a stack = CPU seconds of its thread x samples of the stack / samples of the thread
 
 How much each thread burnt is known exactly; samples only say on what. Those of a wait that sleeps stand for no time and
-are left out. A thread without others ran no Python that was seen. Where a rule says on whose behalf it works (gloo's
-threads: for those that call a collective), its time is divided as their samples within these calls are; else what it
-burnt is work that no rule knows.
+are left out. Where a thread may sleep and may burn CPU as well (it receives what a peer sends), no more samples count
+than the ticks in which it ran leave room for. A thread without others ran no Python that was seen: where a rule says on
+whose behalf it works (gloo's threads: for those that call a collective), its time is divided as their samples within
+these calls are; else what it burnt is work that no rule knows.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -20,7 +21,7 @@ import msgspec
 from mmload.analyse.cpu import Interval
 from mmload.analyse.phases import Judge
 from mmload.plan.phases import IDLE_PHASES, PHASES, PhaseName, PhaseRules
-from mmload.store.stacks import ThreadStacks
+from mmload.store.stacks import ProcessThreads, ThreadStacks
 
 _Z_95 = 1.959964  # two-sided 95 % of a normal distribution
 # What more samples would not mend: stacks of a process that runs on are torn now and then, and py-spy's notion of
@@ -59,19 +60,17 @@ class CpuTime(msgspec.Struct, frozen=True, kw_only=True):
         return _together(self.parts, phases)
 
 
-def cpu_time(
-    threads: Sequence[ThreadStacks], rules: PhaseRules, source: Mapping[str, str], errors: int = 0
-) -> CpuTime | None:
-    """None when the process burnt nothing. errors: how often no stack could be read; nobody knows of which phase, and
-    deep stacks that change quickly are lost more often than a poll. source: 'file:line' -> text, as stored beside the
-    stacks; without it rules on lines match nothing, so that more counts as work."""
+def cpu_time(process: ProcessThreads, rules: PhaseRules, source: Mapping[str, str]) -> CpuTime | None:
+    """None when the process burnt nothing. source: 'file:line' -> text, as stored beside the stacks; without it rules
+    on lines match nothing, so that more counts as work."""
+    threads = process.threads
     total_s = sum(thread.cpu_s for thread in threads)
     if total_s <= 0:
         return None
     judge = Judge(rules, source)
-    seen = {id(thread): _awake(thread, judge) for thread in threads}
     taken = sum(sum(thread.stacks.values()) for thread in threads)
-    lost = errors / (taken + errors) if taken else 0.0
+    lost = process.errors / (taken + process.errors) if taken else 0.0
+    seen = {id(thread): _awake(thread, judge, process.rate_hz * (1 - lost)) for thread in threads}
     parts = [
         _sampled(thread, thread.cpu_s / total_s, seen[id(thread)], judge, lost)
         if seen[id(thread)]
@@ -89,12 +88,12 @@ def cpu_time(
     return CpuTime(
         seconds=dict(seconds),
         shares={
-            phase: PhaseShare(value=share.value, low=share.low, high=share.high, samples=counts[phase])
+            phase: PhaseShare(value=share.value, low=share.low, high=share.high, samples=round(counts[phase]))
             for phase, share in found.items()
             if share.value
         },
         work=Interval(1 - idle.value, 1 - idle.high, 1 - idle.low),
-        samples=sum(counts.values()),
+        samples=round(sum(counts.values())),
         native=sum(part.weight for part in parts if part.kind != "sampled"),
         parts=parts,
     )
@@ -103,12 +102,13 @@ def cpu_time(
 class _Part(msgspec.Struct, frozen=True):
     """One thread. kind: whose samples say what it did: its own, those of the threads that it works for, or nobody's.
     weight: its share of the process's CPU. stacks: stack -> share of the process's CPU. counts: those samples by phase.
-    crowded: the share of its running time in which it had no core. lost: the share of its samples that failed."""
+    crowded: the share of its running time in which it had no core. lost: the share of its samples that failed; nobody
+    knows of which phase they were, and deep stacks that change quickly fail more often than a poll."""
 
     kind: Literal["sampled", "lent", "unknown"]
     weight: float
     stacks: dict[str, float]
-    counts: Counter[PhaseName]
+    counts: dict[PhaseName, float]
     crowded: float = 0.0
     lost: float = 0.0
 
@@ -117,38 +117,45 @@ class _Part(msgspec.Struct, frozen=True):
         if self.kind == "unknown":
             share = float("other" in phases)
             return Interval(share, share, share)
-        count, samples = sum(self.counts[phase] for phase in phases), self.counts.total()
+        count, samples = sum(self.counts[phase] for phase in phases), sum(self.counts.values())
         if self.kind == "sampled":
             return wilson(count, samples)
         rest = samples - count
         return Interval(count / samples, count / (count + LENT * rest), LENT * count / (LENT * count + rest))
 
 
-def _awake(thread: ThreadStacks, judge: Judge) -> dict[str, int]:
-    return {stack: samples for stack, samples in thread.stacks.items() if not judge.sleeps(stack)}
+def _awake(thread: ThreadStacks, judge: Judge, rate_hz: float) -> dict[str, float]:
+    """stack -> the samples that count. rate_hz: of samples that could be read; 0 where nobody knows."""
+    awake: dict[str, float] = {stack: n for stack, n in thread.stacks.items() if not judge.sleeps(stack)}
+    blocking = {stack: n for stack, n in awake.items() if judge.may_block(stack)}
+    surely, perhaps = sum(awake.values()) - sum(blocking.values()), sum(blocking.values())
+    room = max(0.0, rate_hz * (thread.cpu_s + thread.waited_s) - surely)
+    if rate_hz and surely and room < perhaps:
+        awake |= {stack: n * room / perhaps for stack, n in blocking.items()}
+    return awake
 
 
-def _sampled(thread: ThreadStacks, weight: float, awake: Mapping[str, int], judge: Judge, lost: float) -> _Part:
+def _sampled(thread: ThreadStacks, weight: float, awake: Mapping[str, float], judge: Judge, lost: float) -> _Part:
     crowded = thread.waited_s / (thread.cpu_s + thread.waited_s)
     return _Part("sampled", weight, _divided(weight, awake), _by_phase(awake, judge), crowded, lost)
 
 
-def _native(thread: ThreadStacks, weight: float, callers: Mapping[str, int], judge: Judge) -> _Part:
+def _native(thread: ThreadStacks, weight: float, callers: Mapping[str, float], judge: Judge) -> _Part:
     kind = "thread without samples" if thread.stacks else "native thread"
     frame = f"{thread.name.replace(';', ':') or 'thread'} ({kind}:0)"
     if not callers:
-        return _Part("unknown", weight, {frame: weight}, Counter())
+        return _Part("unknown", weight, {frame: weight}, dict.fromkeys(PHASES, 0.0))
     below = {f"{stack};{frame}": samples for stack, samples in callers.items()}
     return _Part("lent", weight, _divided(weight, below), _by_phase(callers, judge))
 
 
-def _divided(weight: float, stacks: Mapping[str, int]) -> dict[str, float]:
+def _divided(weight: float, stacks: Mapping[str, float]) -> dict[str, float]:
     samples = sum(stacks.values())
     return {stack: weight * count / samples for stack, count in stacks.items()}
 
 
-def _by_phase(stacks: Mapping[str, int], judge: Judge) -> Counter[PhaseName]:
-    counts: Counter[PhaseName] = Counter()
+def _by_phase(stacks: Mapping[str, float], judge: Judge) -> dict[PhaseName, float]:
+    counts: dict[PhaseName, float] = dict.fromkeys(PHASES, 0.0)
     for stack, samples in stacks.items():
         counts[judge.phase(stack)] += samples
     return counts
@@ -175,7 +182,7 @@ def _together(parts: Sequence[_Part], phases: Sequence[PhaseName]) -> Interval:
     )
 
 
-def wilson(count: int, samples: int) -> Interval:
+def wilson(count: float, samples: float) -> Interval:
     """count of samples, samples > 0, with Wilson's 95 % interval (1927). py-spy's ticks are random: samples are taken
     as independent."""
     value = count / samples

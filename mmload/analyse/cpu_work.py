@@ -61,7 +61,7 @@ def work_share(
         if all(judge.sleeps(stack) for stack in stacks):
             return None
         threads = ProcessThreads(seconds=1.0, threads=[ThreadStacks(tid=0, name="", cpu_s=1.0, stacks=dict(stacks))])
-    time = cpu_time(threads.threads, rules, source, threads.errors)
+    time = cpu_time(threads, rules, source)
     if time is None:
         return None
     unknown = {stack: seconds for stack, seconds in time.seconds.items() if judge.phase(stack) == "other"}

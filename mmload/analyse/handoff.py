@@ -44,9 +44,11 @@ _COUNTER = re.compile(r'mmload_handoff_(?P<column>\w+)_total\{process="(?P<proce
 
 
 class HandoffCounters(msgspec.Struct, frozen=True):
-    """The counters at each scrape of a window: columns[column][process] is an array over the scrapes."""
+    """The counters at each scrape of a window: columns[column][process] is an array over the scrapes. span_s: from the
+    first of them to the last."""
 
     columns: dict[str, dict[str, Values]]
+    span_s: float
 
     @property
     def processes(self) -> list[str]:
@@ -81,12 +83,12 @@ def handoff_counters(scrapes: Iterable[ServerScrape], window: Window) -> Handoff
     for scrape in scrapes:
         if window.start_ns <= scrape.t_ns <= window.end_ns:
             rows.take(scrape)
-    columns = rows.columns()
+    columns, span_s = rows.columns()
     needed = ("requests", *(f"{stage}_cpu_seconds" for stage in HANDOFF_STAGES))
     processes = columns.get("requests", {}).keys()
     if not processes or any(columns.get(column, {}).keys() != processes for column in needed):
         return None
-    counters = HandoffCounters(columns)
+    counters = HandoffCounters(columns, span_s)
     met = [growth(counters.requests(process)) for process in counters.processes]
     return counters if met and min(met) > 0 else None
 
@@ -155,16 +157,17 @@ class _Rows:
             names = tuple(found)
             self._rows.append((scrape.t_ns, self._names.setdefault(names, names), array("d", found.values())))
 
-    def columns(self) -> dict[str, dict[str, Values]]:
-        """Column -> process -> values by time, of the scrapes with the same counters as the last."""
+    def columns(self) -> tuple[dict[str, dict[str, Values]], float]:
+        """Column -> process -> values by time, of the scrapes with the same counters as the last; and their span."""
         self._rows.sort(key=itemgetter(0))
         last = self._rows[-1][1] if self._rows else ()
         places = {names: [names.index(one) for one in last] for names in self._names if set(names) == set(last)}
-        complete = np.array([np.asarray(row)[places[names]] for _, names, row in self._rows if names in places])
+        kept = [row for row in self._rows if row[1] in places]
+        complete = np.array([np.asarray(row)[places[names]] for _, names, row in kept])
         columns: defaultdict[str, dict[str, Values]] = defaultdict(dict)
         for place, (column, process) in enumerate(last):
             columns[column][process] = complete[:, place]
-        return dict(columns)
+        return dict(columns), (kept[-1][0] - kept[0][0]) / 1e9 if kept else 0.0
 
 
 @lru_cache(maxsize=4096)

@@ -35,9 +35,11 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def measure_window(run: Run) -> Window | None:
-    """The measure window of a run; None when it never began. Raises FolderError on damage."""
+    """The measure window of a run, of a profile without load its profile window; None when it never began. Raises
+    FolderError on damage."""
     manifest = run.manifest
-    phase = next((phase for phase in manifest.phases if phase.name == "measure"), None)
+    name = "profile" if manifest.kind == "profile" else "measure"
+    phase = next((phase for phase in manifest.phases if phase.name == name), None)
     if manifest.status == "complete":
         return Window(phase.start_ns, phase.end_ns, complete=True) if phase else None
     start_ns = phase.start_ns if phase else _first_due_ns(run.requests)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from mmload.analyse.stacks import Frame, parse_frame
-from mmload.plan.phases import PhaseName, PhaseRule, PhaseRules, ThreadRule
+from mmload.plan.phases import PhaseName, PhaseRule, PhaseRules
 
 
 class Judge:
@@ -18,6 +19,7 @@ class Judge:
     def __init__(self, rules: PhaseRules, source: Mapping[str, str]) -> None:
         self._rules = [_Matcher(rule) for rule in rules.rules]
         self._threads = rules.threads
+        self._blocking = [_Called(rule.functions, rule.file) for rule in rules.blocking]
         self._source = source
         self._candidates: dict[str, list[_Matcher]] = {}
 
@@ -29,15 +31,21 @@ class Judge:
         rule = self._rule(stack)
         return rule is not None and rule.sleeps
 
-    def callers_of(self, thread: str, profiles: Iterable[Mapping[str, int]]) -> Counter[str]:
+    def may_block(self, stack: str) -> bool:
+        """Whether the thread may have slept in its innermost frame, although it is sampled as running."""
+        innermost = stack.rpartition(";")[2]
+        return any(blocking.within(innermost) for blocking in self._blocking)
+
+    def callers_of(self, thread: str, profiles: Iterable[Mapping[str, float]]) -> dict[str, float]:
         """The samples of the threads on whose behalf the native thread of that name works: those within calls of the
         functions that its rule names; none without a rule."""
         rule = next((rule for rule in self._threads if re.fullmatch(rule.names, thread)), None)
-        callers: Counter[str] = Counter()
+        callers: defaultdict[str, float] = defaultdict(float)
         if rule:
-            called = _Called(rule)
-            for stacks in profiles:
-                callers.update({stack: samples for stack, samples in stacks.items() if called.within(stack)})
+            called = _Called(rule.calls, rule.file)
+            for stack, samples in chain.from_iterable(stacks.items() for stacks in profiles):
+                if called.within(stack):
+                    callers[stack] += samples
         return callers
 
     def _rule(self, stack: str) -> PhaseRule | None:
@@ -56,10 +64,10 @@ class Judge:
 
 
 class _Called:
-    """Whether a stack is within a call of the functions that a thread rule names."""
+    """Whether a stack is within a call of certain functions: the whole of their name, some part of their path."""
 
-    def __init__(self, rule: ThreadRule) -> None:
-        self._functions, self._file = re.compile(rule.calls), re.compile(rule.file)
+    def __init__(self, functions: str, file: str) -> None:
+        self._functions, self._file = re.compile(functions), re.compile(file)
 
     def within(self, stack: str) -> bool:
         frames = map(parse_frame, stack.split(";"))

@@ -6,7 +6,7 @@ Pure: the same folder gives the same summary, whatever the order of its records,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -14,23 +14,20 @@ from numpy.typing import NDArray
 
 from mmload.analyse import latency, load
 from mmload.analyse.blocks import TWO_SIDED_95, mean_bounds
-from mmload.analyse.cpu import (
-    Interval,
-    ProcessSeries,
-    host_busy_share,
-    process_series,
-    rss_max_bytes,
-    total_interval,
-    total_pct,
-    work_interval,
-)
-from mmload.analyse.cpu_work import WorkShare, work_shares
-from mmload.analyse.handoff import handoff_counters, per_request
+from mmload.analyse.cpu import host_busy_share, process_series
+from mmload.analyse.cpu_work import work_shares
+from mmload.analyse.findings import findings
+from mmload.analyse.handoff import handoff_counters
+from mmload.analyse.handoff_samples import handoff_costs
 from mmload.analyse.load import Window
 from mmload.analyse.load_generator import generator_faults, generator_health, generator_warnings
+from mmload.analyse.looking import distrust, looking, looking_warnings
+from mmload.analyse.memory import gpu_trouble, gpu_use, lost_gpus, process_memory, shm_use
+from mmload.analyse.processes import process_cpu
+from mmload.analyse.server_metrics import server_side
 from mmload.model.plan import GeneratorLimits, Plan
 from mmload.model.records import OUTCOMES, RequestRecord
-from mmload.model.result import GeneratorHealth, ProcessCpu, Quantiles, Summary
+from mmload.model.result import GeneratorHealth, Quantiles, Summary
 from mmload.plan import config
 from mmload.store.read import Run
 from mmload.store.requests import NO_ERROR, RequestTable
@@ -53,17 +50,25 @@ def summarise(run: Run) -> Summary:
     missing = load.missing_requests(run, measured, window)
     offered_rps = load.offered_rps(run, measured, window)
     bounds = mean_bounds(load.answers_per_block(run.requests, window), TWO_SIDED_95)
-    series, shares = process_series(run.processes), work_shares(run)
-    cpu = {name: found for name, one in series.items() if (found := _process_cpu(one, shares.get(name), window))}
+    answers_rps = load.achieved_rps(run.requests, window)
+    series = process_series(run.processes)
+    looked = looking(run, series, window)
+    shares = distrust(work_shares(run), looked)
+    cpu = {
+        name: found
+        for name, one in series.items()
+        if (found := process_cpu(one, shares.get(name), window, answers_rps))
+    }
+    handoff = handoff_costs(series, shares, window, answers_rps, handoff_counters(run.server, window))
+    server = server_side(run, series, cpu, window)
     outcomes = load.outcomes(measured)
-    counters = handoff_counters(run.server, window)
     response_ms = latency.quantiles(latency.response_ms(measured))
     health = generator_health(measured, missing, run.generator, window, run.manifest.error)
-    return msgspec.structs.replace(
+    summary = msgspec.structs.replace(
         _nothing_measured(run),
         duration_s=window.length_s,
         offered_rate_rps=offered_rps,
-        achieved_rate_rps=load.achieved_rps(run.requests, window),
+        achieved_rate_rps=answers_rps,
         achieved_low=max(0.0, bounds[0]) if bounds else None,
         achieved_high=bounds[1] if bounds else None,
         requests=len(measured),
@@ -79,8 +84,16 @@ def summarise(run: Run) -> Summary:
         cache_hit_share=load.cache_hit_share(measured),
         modalities=load.modalities(measured),
         cpu=cpu,
+        memory={name: held for name, one in series.items() if (held := process_memory(one, window))},
+        shm=shm_use(run.host, window),
+        gpus=gpu_use(run.host, window),
+        gpu_trouble=gpu_trouble(run.host),
         generator=health,
-        handoff=per_request(counters) if counters else {},
+        looking=looked,
+        server=server.figures,
+        phase_cpu_ms_per_request=handoff.sampled,
+        handoff=handoff.figures,
+        handoff_source=handoff.source,
         warnings=[
             *_failures(measured),
             *_missing(missing, measured),
@@ -88,9 +101,14 @@ def summarise(run: Run) -> Summary:
             *_backlog(run, measured, window, offered_rps),
             *_understated(measured),
             *generator_warnings(health, response_ms.p99),
+            *looking_warnings(looked),
+            *handoff.warnings,
+            *lost_gpus(run.host),
+            *server.warnings,
             *_warnings(run, window, series.keys() - cpu.keys()),
         ],
     )
+    return msgspec.structs.replace(summary, findings=[*findings(summary), *server.findings])
 
 
 def judge_generator(summary: Summary, limits: GeneratorLimits) -> list[str]:
@@ -103,6 +121,7 @@ def _nothing_measured(run: Run) -> Summary:
     manifest = run.manifest
     none = Quantiles(n=0, mean=None, p50=None, p90=None, p95=None, p99=None, max=None)
     return Summary(
+        kind=manifest.kind,
         run_dir=str(run.layout.path),
         run_id=run.run_id,
         status="partial" if manifest.status == "running" else manifest.status,
@@ -138,6 +157,7 @@ def _nothing_measured(run: Run) -> Summary:
             cpu_s_per_1000_requests=None,
         ),
         identity=_identity(run.requests.identity),
+        stalls=manifest.stalls,
         warnings=manifest.warnings,
         gate=run.plan.gate,
     )
@@ -146,28 +166,6 @@ def _nothing_measured(run: Run) -> Summary:
 def _reuse(plan: Plan) -> float:
     """What the plan's workload asks for, whatever else of it this version knows."""
     return config.convert(plan.workload, _Reuse, "the plan's workload").reuse
-
-
-def _process_cpu(series: ProcessSeries, share: WorkShare | None, window: Window) -> ProcessCpu | None:
-    """None where the process was sampled too little to say anything."""
-    value = total_pct(series, window)
-    if value is None:
-        return None
-    total = total_interval(series, window)
-    work = work_interval(total or Interval(value, value, value), share.work) if share else None
-    return ProcessCpu(
-        total_pct=value,
-        total_low=total.low if total else None,
-        total_high=total.high if total else None,
-        work_pct=work.value if work else None,
-        work_low=work.low if work and total else None,
-        work_high=work.high if work and total else None,
-        rss_max_bytes=rss_max_bytes(series, window),
-        samples=int(series.within(window).sum()),
-        stack_samples=share.samples if share else 0,
-        phases=share.phases if share else {},
-        hottest=share.hottest if share else [],
-    )
 
 
 def _identity(records: Iterable[RequestRecord]) -> dict[str, str]:
@@ -225,7 +223,19 @@ def _understated(measured: RequestTable) -> Sequence[str]:
 
 def _warnings(run: Run, window: Window, unknown: Iterable[str]) -> Sequence[str]:
     warnings = [f"CPU of {name} is unknown: it was sampled for less than a second" for name in sorted(unknown)]
-    busy = host_busy_share(run.host, window)
-    if busy is not None and busy > _BUSY_HOST:
-        warnings.append(f"the host was {busy:.0%} busy: server and generator took each other's CPU; use more cores")
-    return warnings
+    return [*warnings, *_busy_hosts(run, window)]
+
+
+def _busy_hosts(run: Run, window: Window) -> Iterator[str]:
+    """A warning for each host on which processes waited for a core."""
+    rivals = "server and generator" if run.manifest.kind == "run" else "the processes and what looks at them"
+    hosts = [("the host", run.host, rivals)]
+    if run.manifest.agent is not None:
+        hosts = [
+            (run.manifest.agent.host, run.host, "the server's processes and others"),
+            ("the driver's host", run.driver_host, "the generator and others"),
+        ]
+    for host, samples, rivals in hosts:
+        busy = host_busy_share(samples, window)
+        if busy is not None and busy > _BUSY_HOST:
+            yield f"{host} was {busy:.0%} busy: {rivals} took each other's CPU; use more cores"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typer import Context
 
 from mmload.errors import UsageError
-from mmload.model.plan import ArrivalProcess, OpenLoop, ProfileMode
+from mmload.model.plan import Access, AgentPlan, ArrivalProcess, OpenLoop, ProfileMode
+from mmload.plan.access import check_access
 
 OUT = Path("profiles")
 
@@ -78,6 +79,19 @@ def headers(lines: list[str]) -> dict[str, str]:
             raise UsageError(f"--header {line!r} is not a header", "write it as --header 'Name: value'")
         found[match[1]] = match[2]
     return found
+
+
+def agent_plan(agent: str | None, token_variable: str, ca: Path | None, url: str | None) -> AgentPlan | None:
+    """The agent of the server's host; None without one."""
+    if agent is None:
+        if ca is not None:
+            raise UsageError("--agent-ca is for --agent", "give the agent's URL too, or leave it out")
+        return None
+    if url is None:
+        raise UsageError("--agent is for a server on another host", "name the server with --url")
+    plan = AgentPlan(url=agent, token_variable=token_variable, ca_file=None if ca is None else str(ca.resolve()))
+    check_access(agent, Access(ca_file=plan.ca_file))
+    return plan
 
 
 def address(text: str, option: str) -> tuple[str, int]:

@@ -120,6 +120,21 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
         list[int] | None,
         typer.Option(help="Process to sample (repeatable); default by title.", rich_help_panel=_SERVER),
     ] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The mmload agent of the server's host: its processes are looked at there.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    agent_token_env: Annotated[
+        str, typer.Option(help="Environment variable that holds the agent's token.", rich_help_panel=_SERVER)
+    ] = "MMLOAD_AGENT_TOKEN",  # noqa: S107 (the name of a variable)
+    agent_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Certificates to trust (PEM), for its https.", rich_help_panel=_SERVER),
+    ] = None,
     profile: Annotated[
         bool,
         typer.Option("--profile/--no-profile", help="Take stacks after the measured window.", rich_help_panel=_PROFILE),
@@ -190,6 +205,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
             port=whole(port, "--port", 1, 65535),
             engine_args=tuple(engine_args or ()),
             pids=tuple(pid or ()),
+            agent=options.agent_plan(agent, agent_token_env, agent_ca, url),
             profile=ProfilePlan(
                 enabled=profile,
                 duration_s=seconds(profile_duration, "--profile-duration", shortest_s=1.0),
@@ -207,6 +223,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
 def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
     """Run, show the summary (also of a run that ended early), and say the exit code: the gate's if one was asked for,
     else whether the figures can be trusted."""
+    from mmload.analyse.timeline import timeline  # noqa: PLC0415
     from mmload.session.run import run as run_session  # noqa: PLC0415
     from mmload.show.live import LiveDisplay  # noqa: PLC0415
     from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
@@ -219,7 +236,7 @@ def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
             run_session(plan, out, display.update, sealed.append)
     finally:
         for stored in sealed:
-            console.print(render_summary(stored.summary, stored.manifest))
+            console.print(render_summary(stored.summary, stored.manifest, timeline(stored)))
             if as_json:
                 print_document(stored.layout.summary.read_text(encoding="utf-8"))
     stored = sealed[0]

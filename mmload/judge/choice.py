@@ -38,10 +38,13 @@ def choose_runs(
 
     candidate: the variant to judge; without it the newest run whose variant is none of the gate's baselines (or
     the only run there is). baselines: runs given by the user, by variant; for the others the newest valid run that is
-    comparable with the candidate. A stored run that is still being written is passed over.
+    comparable with the candidate, one with the same idle policy before one with another: only the totals of CPU can't
+    be compared across that. A stored run that is still being written, or that is a profile without load, is
+    passed over.
 
-    Raises FolderError without a candidate, and UsageError when a variant is unknown, a named run is still being
-    written, or a given baseline is not asked for, is of another variant, or can't be compared, with every difference.
+    Raises FolderError without a candidate, and UsageError when a variant is unknown, a named run is still being written
+    or is a profile, or a given baseline is not asked for, is of another variant, or can't be compared, with every
+    difference.
     """
     given = dict(baselines or {})
     for variant in given:
@@ -52,6 +55,11 @@ def choose_runs(
     for run in (*runs, *given.values()):
         if run.manifest.status == "running":
             raise UsageError(f"{run.run_id} is still being written", "wait until its mmload run has ended")
+        if run.manifest.kind == "profile":
+            raise UsageError(
+                f"{run.run_id} is a profile without load: it says nothing to judge",
+                "make a run with a load: mmload run",
+            )
     if candidate is not None:
         _refuse_unknown(candidate, [*runs, *also])
     judged = _candidate(_newest_first(runs or also), gate.baselines, candidate)
@@ -66,7 +74,8 @@ def choose_runs(
 
 
 def differences(candidate: Run, baseline: Run) -> list[str]:
-    """What keeps two runs from being compared, one phrase each: `workload: images-small, not mix`."""
+    """What keeps two runs from being compared, one phrase each: `workload: images-small, not mix`. The idle policy is
+    none of it: of two that differ in it cpu_total_ratio alone says nothing, and says so."""
     ours, theirs = _conditions(candidate), _conditions(baseline)
     return [f"{name}: {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs.get(name, ours[name])]
 
@@ -91,7 +100,7 @@ def _newest_first(runs: Sequence[Run]) -> list[Run]:
 def _candidate(runs: Sequence[Run], baseline_variants: Sequence[str], wanted: str | None) -> Run:
     ended = []
     for run in runs:
-        if run.manifest.status == "running":
+        if not _has_ended(run):
             continue
         names = _names(run.manifest)
         if wanted in names or (wanted is None and names.isdisjoint(baseline_variants)):
@@ -129,7 +138,8 @@ def _newest(variant: str, runs: Sequence[Run], also: Sequence[Run], candidate: R
     """The newest valid, comparable run of a variant, or why there is none. A stored run is no substitute for a named
     one that won't do: who names a run means that one."""
     refused = ""
-    for run in _of(variant, runs, candidate) or _of(variant, also, candidate):
+    found = _of(variant, runs, candidate) or _of(variant, also, candidate)
+    for run in sorted(found, key=lambda run: run.manifest.idle_policy != candidate.manifest.idle_policy):
         reasons = differences(candidate, run) or unfit_as_baseline(run)
         if not reasons:
             return run
@@ -137,12 +147,17 @@ def _newest(variant: str, runs: Sequence[Run], also: Sequence[Run], candidate: R
     return f"no run of {variant} to compare with{refused}"
 
 
+def _has_ended(run: Run) -> bool:
+    """Also: it is a run, and no profile without load."""
+    return run.manifest.status != "running" and run.manifest.kind == "run"
+
+
 def _of(variant: str, runs: Sequence[Run], candidate: Run) -> list[Run]:
     """The ended runs of a variant but the candidate, the newest first."""
     return [
         run
         for run in _newest_first(runs)
-        if run.run_id != candidate.run_id and variant in _names(run.manifest) and run.manifest.status != "running"
+        if run.run_id != candidate.run_id and variant in _names(run.manifest) and _has_ended(run)
     ]
 
 
@@ -166,8 +181,8 @@ def _conditions(run: Run) -> dict[str, object]:
         "seed": manifest.seed,
         "schedule digest": manifest.schedule_sha256,
         "payload digest": manifest.payloads_sha256,
-        "idle policy": manifest.idle_policy,
-        **{f"host {key}": manifest.host.get(key) for key in _SAME_HOST},
+        **{f"host {key}": (manifest.agent.about if manifest.agent else manifest.host).get(key) for key in _SAME_HOST},
+        "driver's host": manifest.host.get("name") if manifest.agent else None,
     }
 
 

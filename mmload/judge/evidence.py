@@ -13,6 +13,7 @@ from mmload.analyse.cpu_work import WorkShare, work_shares
 from mmload.analyse.handoff import HandoffCounters, handoff_counters
 from mmload.analyse.latency import response_ms
 from mmload.analyse.load import Window, measure_window, measured_requests, offered_rps
+from mmload.analyse.looking import distrust, looking
 from mmload.model.records import RequestRecord
 from mmload.store.read import Run
 from mmload.store.requests import RequestTable
@@ -51,7 +52,8 @@ class Evidence:
 
     @cached_property
     def work(self) -> dict[str, WorkShare]:
-        return work_shares(self.run)
+        """Where the profile window had another load than the measured one, that is a share's trouble."""
+        return distrust(work_shares(self.run), looking(self.run, self.processes, self.window))
 
     @cached_property
     def handoff(self) -> HandoffCounters | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from mmload.analyse import latency
-from mmload.judge import metrics_latency, metrics_ratio, metrics_server
+from mmload.judge import metrics_latency, metrics_ratio, metrics_saved, metrics_server
 from mmload.judge.evidence import Evidence
 from mmload.judge.figures import Figure, Terms
 
@@ -87,15 +87,20 @@ METRICS: dict[str, Metric] = {
     "cpu_work_ratio": Metric(
         about="work of the busiest rank against the baseline's", limits=_POSITIVE, of_two=metrics_ratio.cpu_work_ratio
     ),
+    "cpu_total_ratio": Metric(
+        about="CPU of the busiest rank against the baseline's; only between runs with the same idle policy",
+        limits=_POSITIVE,
+        of_two=metrics_ratio.cpu_total_ratio,
+    ),
     "build_cpu_saved": Metric(
         about="share of the CPU per request saved in building and hashing the inputs, over all processes",
         limits=_SAVED,
-        of_two=metrics_ratio.build_cpu_saved,
+        of_two=metrics_saved.build_cpu_saved,
     ),
     "handoff_cpu_saved": Metric(
         about="share of the CPU per request saved in the whole handoff, over all processes",
         limits=_SAVED,
-        of_two=metrics_ratio.handoff_cpu_saved,
+        of_two=metrics_saved.handoff_cpu_saved,
     ),
     "outputs_identical": Metric(
         about="1 when every identity item got the baseline's answer, else 0",

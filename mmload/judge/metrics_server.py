@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -21,7 +21,7 @@ _LEAST_COVERAGE = 0.9  # of the window, for every rank: the busiest second may l
 def cpu_total_pct(run: Evidence, terms: Terms) -> Figure:
     if trouble := _sampling_trouble(run):
         return no_figure(trouble, _FILE)
-    return _busiest(_totals(run, terms.confidence), _blocks(run), f"{_FILE}: block means, Student t")
+    return _busiest(_totals(run, terms.confidence), rank_blocks(run), f"{_FILE}: block means, Student t")
 
 
 def cpu_work_pct(run: Evidence, terms: Terms) -> Figure:
@@ -30,10 +30,10 @@ def cpu_work_pct(run: Evidence, terms: Terms) -> Figure:
     totals = _totals(run, terms.confidence)
     if trouble := _profile_trouble(run, totals):
         return no_figure(trouble, "stacks/")
-    ranks = {name: work_interval(total, run.work[name].work) for name, total in totals.items()}
+    ranks = _works(run, totals)
     stacks = min(run.work[name].samples for name in ranks)
     evidence = f"{_FILE} and stacks/: block means times work share, from {stacks:,} stacks or more"
-    return msgspec.structs.replace(_busiest(ranks, _blocks(run), evidence), profiled=True)
+    return msgspec.structs.replace(_busiest(ranks, rank_blocks(run), evidence), profiled=True)
 
 
 def busiest_work(run: Evidence, confidence: float) -> Interval | None:
@@ -43,9 +43,19 @@ def busiest_work(run: Evidence, confidence: float) -> Interval | None:
     totals = _totals(run, confidence)
     if _profile_trouble(run, totals):
         return None
-    return max(
-        (work_interval(total, run.work[name].work) for name, total in totals.items()), key=lambda work: work.value
-    )
+    return max(_works(run, totals).values(), key=lambda work: work.value)
+
+
+def busiest_total(run: Evidence, confidence: float) -> Interval | None:
+    """CPU of the busiest rank; None where that of any rank is unknown."""
+    if _sampling_trouble(run):
+        return None
+    return max(_totals(run, confidence).values(), key=lambda total: total.value)
+
+
+def rank_blocks(run: Evidence) -> int:
+    """How many blocks the rank with the fewest has."""
+    return min(len(block_total_pct(series, run.window)) for series in _ranks(run))
 
 
 def rss_growth_mb_per_h(run: Evidence, terms: Terms) -> Figure:
@@ -71,6 +81,12 @@ def broadcasts_per_batch(run: Evidence, _terms: Terms) -> Figure:
     return bounded(Interval(ratio, ratio, ratio), int(batches), f"{file}: counted by the server, exact")
 
 
+def _works(run: Evidence, totals: Mapping[str, Interval]) -> dict[str, Interval]:
+    """Work of every rank, where there is no trouble with its profile."""
+    shares = {name: run.work[name].work for name in totals}
+    return {name: work_interval(totals[name], share) for name, share in shares.items() if share}
+
+
 def _profile_trouble(run: Evidence, ranks: Iterable[str]) -> str | None:
     """Why the work of these ranks is unknown, None when all of it is known."""
     without = [name for name in ranks if name not in run.work]
@@ -83,15 +99,17 @@ def _profile_trouble(run: Evidence, ranks: Iterable[str]) -> str | None:
 def _sampling_trouble(run: Evidence) -> str | None:
     """Why nobody knows which rank is the busiest, None when its total CPU is known for every rank."""
     ranks = _ranks(run)
-    expected = {info.rank for info in run.run.manifest.ranks} | set(range(run.tp))
-    missing = sorted(expected - {series.rank for series in ranks})
+    found = run.run.manifest.ranks
+    expected = {info.rank for info in found} | set(range(run.tp))
+    missing = [f"rank {rank}" for rank in sorted(expected - {series.rank for series in ranks})]
+    missing = missing or [info.name for info in found if info.name and info.name not in run.processes]
     if missing:
-        return f"not sampled: {', '.join(f'rank {rank}' for rank in missing)} of {len(expected)}"
+        return f"not sampled: {', '.join(missing)} of {max(len(expected), len(found))}"
     for series in ranks:
         covered = coverage(series, run.window)
         if covered < _LEAST_COVERAGE:
             return f"{series.name} was sampled over {covered:.0%} of the measure window, not over {_LEAST_COVERAGE:.0%}"
-    return None if _blocks(run) else f"no rank was sampled for {FEWEST_BLOCKS} s"
+    return None if rank_blocks(run) else f"no rank was sampled for {FEWEST_BLOCKS} s"
 
 
 def _ranks(run: Evidence) -> list[ProcessSeries]:
@@ -102,11 +120,6 @@ def _totals(run: Evidence, confidence: float) -> dict[str, Interval]:
     """Total CPU of every rank, where there is no trouble with their sampling."""
     found = {series.name: total_interval(series, run.window, confidence) for series in _ranks(run)}
     return {name: total for name, total in found.items() if total is not None}
-
-
-def _blocks(run: Evidence) -> int:
-    """How many blocks the rank with the fewest has."""
-    return min(len(block_total_pct(series, run.window)) for series in _ranks(run))
 
 
 def _busiest(figures: dict[str, Interval], n: int, evidence: str) -> Figure:

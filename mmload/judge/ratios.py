@@ -79,15 +79,6 @@ def ratio_of_percentiles(
     return RatioSample(values[0] / values[1], resampled[0] / resampled[1], _freedom(sides))
 
 
-def ratio_of_intervals(candidate: Interval, baseline: Interval) -> Interval:
-    """The ratio of two independent figures above 0, its bounds from theirs in quadrature on the logarithmic scale (Zou
-    and Donner 2008)."""
-    value = candidate.value / baseline.value
-    below = math.hypot(_log(candidate.value, candidate.low), _log(baseline.high, baseline.value))
-    above = math.hypot(_log(candidate.high, candidate.value), _log(baseline.value, baseline.low))
-    return Interval(value, value * math.exp(-below), value * math.exp(above))
-
-
 def _by_part(weights: Values, blocks: Values) -> Values:
     """The sum over weighted blocks, (rows of weights, parts)."""
     return weights @ blocks.reshape(len(blocks), -1)
@@ -133,7 +124,3 @@ def _percentile(ordered: Values, p: float) -> float:
 
 def _freedom(sides: Sequence[Sequence[object] | Values]) -> int:
     return min(len(side) for side in sides) - 1
-
-
-def _log(above: float, below: float) -> float:
-    return math.log(above / below) if below > 0 else math.inf

@@ -38,6 +38,10 @@ class ClosedLoop(msgspec.Struct, frozen=True, kw_only=True, tag="closed", forbid
     concurrency: int
 
 
+class NoLoad(msgspec.Struct, frozen=True, kw_only=True, tag="none", forbid_unknown_fields=True):
+    """Nothing is sent: `mmload profile` looks at what processes do by themselves, or under somebody else's load."""
+
+
 class ProfilePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The profile window, which follows the measured one. `rate_hz`: stack samples per second and process."""
 
@@ -85,6 +89,15 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     verify: bool = True
 
 
+class AgentPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `mmload agent` of the server's host. token_variable: the environment variable that holds its bearer token.
+    ca_file: PEM certificates to trust instead of the system's."""
+
+    url: str
+    token_variable: str = "MMLOAD_AGENT_TOKEN"  # noqa: S105 (the name of a variable, not a secret)
+    ca_file: str | None = None
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Enough to repeat a run exactly (`mmload run --plan plan.json`).
 
@@ -100,7 +113,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     variant: str | None
     workload_name: str
     workload: dict[str, object]
-    load: OpenLoop | ClosedLoop
+    load: OpenLoop | ClosedLoop | NoLoad
     duration_s: float = 40.0
     warmup_s: float = 5.0
     requests: int | None = None
@@ -116,6 +129,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     port: int | None = None
     engine_args: tuple[str, ...] = ()
     pids: tuple[int, ...] = ()
+    agent: AgentPlan | None = None
     profile: ProfilePlan = ProfilePlan()
     limits: GeneratorLimits = GeneratorLimits()
     workers: int = 1

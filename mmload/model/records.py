@@ -76,8 +76,10 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
     """One process at one instant (a line of processes.jsonl).
 
     A process is (pid, start_ticks): a restarted rank has another start. cpu_s: user + system seconds since its start,
-    all threads. uss_bytes: None when not read in this sample (reading it is dear). rank: None but for schedulers.
-    fds: None where the kernel refuses to say.
+    all threads; cpu_user_s, cpu_system_s: its two parts, None in older folders. uss_bytes, shm_bytes: None when not
+    read in this sample (reading them is dear); shm_bytes is its share of the shared memory that it maps, /dev/shm and
+    other: a page that n processes map counts 1/n for each. rank: None but for schedulers. fds: None where the kernel
+    refuses to say.
     """
 
     t_ns: int
@@ -86,8 +88,11 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     rank: int | None
     cpu_s: float
+    cpu_user_s: float | None = None
+    cpu_system_s: float | None = None
     rss_bytes: int
     uss_bytes: int | None
+    shm_bytes: int | None = None
     threads: int
     ctx_voluntary: int
     ctx_involuntary: int
@@ -95,8 +100,27 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+class GpuSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU at one instant, by NVML; None: it does not say.
+
+    kernel_ran_pct: share of NVML's last sample period (a sixth of a second to one) in which some kernel ran, however
+    little of the GPU it filled. memory_used_bytes: of all processes; process_memory_bytes: of those that are sampled,
+    by name (None: it holds some, NVML does not say how much).
+    """
+
+    index: int
+    name: str
+    kernel_ran_pct: float | None = None
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    power_w: float | None = None
+    process_memory_bytes: dict[str, int | None] = {}
+
+
 class HostSample(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole host at one instant (a line of host.jsonl). cpu_busy_s: non-idle seconds of all cores since boot."""
+    """The whole host at one instant (a line of host.jsonl). cpu_busy_s: non-idle seconds of all cores since boot.
+    gpu_trouble: why GPUs are not sampled, or no longer; said once, when it is found. host: the name of the agent's
+    host; None: the driver's own."""
 
     t_ns: int
     cpu_busy_s: float
@@ -107,7 +131,9 @@ class HostSample(msgspec.Struct, frozen=True, kw_only=True):
     net_bytes_sent: int
     net_bytes_received: int
     shm_used_bytes: int | None = None
-    gpus: list[dict[str, float]] = []
+    gpus: list[GpuSample] = []
+    gpu_trouble: str | None = None
+    host: str | None = None
 
 
 class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,11 +155,27 @@ class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerScrape(msgspec.Struct, frozen=True, kw_only=True):
-    """One scrape of the server's /metrics (a line of server.jsonl).
+    """One scrape of the server's /metrics, as it is when read back.
 
-    metrics: 'name' or 'name{label="value",..}' as the server printed it -> value. error: why it failed, else None.
+    t_ns: when the answer was there; took_ns: how long it took. metrics: 'name' or 'name{label="value",..}' as the
+    server printed it -> value, finite ones only. error: why it failed, else None.
     """
 
     t_ns: int
+    took_ns: int = 0
     metrics: dict[str, float] = {}
+    error: str | None = None
+
+
+class ScrapeLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The same as a line of server.jsonl. Names are long and seldom change: a line a minute has `metrics`, and those
+    after it with the same names have the `values` alone, in the same order. names_ns: t_ns of the line that has the
+    names. None stands for what is not finite.
+    """
+
+    t_ns: int
+    took_ns: int = 0
+    metrics: dict[str, float | None] = {}
+    names_ns: int | None = None
+    values: list[float | None] = []
     error: str | None = None

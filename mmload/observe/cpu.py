@@ -7,23 +7,40 @@ has left the caches between two ticks) and does not notice a pid used again. It 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
 
+import msgspec
 import psutil
 
 from mmload.discover import ServerProcess, read_stat
 from mmload.errors import MmloadError
 from mmload.model.records import HostSample, ProcessSample
+from mmload.observe.gpu import GpuSampler
 from mmload.store.append import LineWriter
 
-_USS_INTERVAL_NS = 30_000_000_000  # 2 to 11 ms each, under the lock of the process's memory map
+_HELD_INTERVAL_NS = 30_000_000_000  # 2 to 11 ms each, under the lock of the process's memory map
 _HOST_INTERVAL_NS = 1_000_000_000  # also that of flushing, so what a kill may lose
 _LATEST_WINDOW_NS = 1_000_000_000
 _CORES = os.cpu_count() or 1
+_ROLLUP_LINE = re.compile(rb"^(\w+): +(\d+) kB$", re.MULTILINE)
+
+
+class LineSink(Protocol):
+    """Where samples go: a file of the run folder, or a stream to a driver on another host."""
+
+    def write(self, record: msgspec.Struct) -> None: ...
+    def flush(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class ProcessSampler:
@@ -40,8 +57,8 @@ class ProcessSampler:
     def __init__(
         self,
         processes: Iterable[ServerProcess],
-        processes_file: Path,
-        host_file: Path,
+        processes_file: Path | LineSink,
+        host_file: Path | LineSink,
         interval_s: float = 0.2,
     ) -> None:
         self.failed: MmloadError | OSError | None = None
@@ -49,6 +66,7 @@ class ProcessSampler:
         self._files = (processes_file, host_file)
         self._interval_ns = round(interval_s * 1e9)
         self._watched = [_Watched(process) for process in processes]
+        self._gpus = GpuSampler({watched.process.pid: watched.process.name for watched in self._watched})
         self._lost: list[ServerProcess] = []
         self._latest: dict[str, float] = {}
         self._stopping = threading.Event()
@@ -56,8 +74,9 @@ class ProcessSampler:
 
     def start(self) -> None:
         """Raises FolderError when the files can't be opened."""
-        processes, host = (LineWriter(path) for path in self._files)
+        processes, host = (LineWriter(file) if isinstance(file, Path) else file for file in self._files)
         self._thread = threading.Thread(target=self._run, args=(processes, host), name="process-sampler", daemon=True)
+        self._gpus.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -65,6 +84,7 @@ class ProcessSampler:
         self._stopping.set()
         if self._thread:
             self._thread.join()
+            self._gpus.stop()
         if self.failed:
             raise self.failed
 
@@ -86,7 +106,7 @@ class ProcessSampler:
         """Percent of one core over the last second, by process name, of the processes sampled for as long."""
         return self._latest
 
-    def _run(self, processes: LineWriter, host: LineWriter) -> None:
+    def _run(self, processes: LineSink, host: LineSink) -> None:
         due_ns = host_due_ns = time.monotonic_ns()
         try:
             with processes, host:
@@ -94,22 +114,26 @@ class ProcessSampler:
                     self._sample_processes(processes)
                     now_ns = time.monotonic_ns()
                     if now_ns >= host_due_ns:
-                        host.write(sample_host())
+                        host.write(self._sample_host())
                         processes.flush()
                         host.flush()
                         host_due_ns = now_ns + _HOST_INTERVAL_NS
-                    self.cpu_s = time.thread_time()
+                    self.cpu_s = time.thread_time() + self._gpus.cpu_s
                     due_ns += (1 + max(0, now_ns - due_ns) // self._interval_ns) * self._interval_ns
                 self._sample_processes(processes)
-                host.write(sample_host())
+                host.write(self._sample_host())
         except (MmloadError, OSError) as error:
             self.failed = error
 
-    def _sample_processes(self, processes: LineWriter) -> None:
+    def _sample_host(self) -> HostSample:
+        gpus, trouble = self._gpus.look()
+        return msgspec.structs.replace(sample_host(), gpus=gpus, gpu_trouble=trouble)
+
+    def _sample_processes(self, processes: LineSink) -> None:
         now_ns = time.monotonic_ns()
-        uss_of = next((watched for watched in self._watched if watched.uss_due_ns <= now_ns), None)
+        deeply = next((watched for watched in self._watched if watched.held_due_ns <= now_ns), None)
         for watched in tuple(self._watched):
-            sample = watched.sample(with_uss=watched is uss_of)
+            sample = watched.sample(with_held=watched is deeply)
             if sample:
                 processes.write(sample)
             else:
@@ -123,10 +147,10 @@ class _Watched:
 
     def __init__(self, process: ServerProcess) -> None:
         self.process = process
-        self.uss_due_ns = 0
+        self.held_due_ns = 0
         self._recent: deque[tuple[int, float]] = deque()
 
-    def sample(self, *, with_uss: bool) -> ProcessSample | None:
+    def sample(self, *, with_held: bool) -> ProcessSample | None:
         """None when the process has ended."""
         process = self.process
         stat = read_stat(process.pid)
@@ -138,8 +162,9 @@ class _Watched:
             voluntary, involuntary = _context_switches(process.pid)
         except OSError:  # it ended between the two files
             return None
-        if with_uss:
-            self.uss_due_ns = t_ns + _USS_INTERVAL_NS
+        held = _Held()
+        if with_held:
+            self.held_due_ns, held = t_ns + _HELD_INTERVAL_NS, _held_by(process.pid)
         return ProcessSample(
             t_ns=t_ns,
             pid=process.pid,
@@ -147,8 +172,11 @@ class _Watched:
             role=process.role,
             rank=process.rank,
             cpu_s=stat.cpu_s,
+            cpu_user_s=stat.cpu_user_s,
+            cpu_system_s=stat.cpu_system_s,
             rss_bytes=stat.rss_bytes,
-            uss_bytes=_uss_bytes(process.pid) if with_uss else None,
+            uss_bytes=held.uss_bytes,
+            shm_bytes=held.shm_bytes,
             threads=stat.threads,
             ctx_voluntary=voluntary,
             ctx_involuntary=involuntary,
@@ -209,12 +237,23 @@ def _open_files(pid: int) -> int | None:
         return None
 
 
-def _uss_bytes(pid: int) -> int | None:
-    """None where the kernel refuses to say."""
+class _Held(NamedTuple):
+    """What a process has for itself, and its share of the shared memory that it maps; None where not read."""
+
+    uss_bytes: int | None = None
+    shm_bytes: int | None = None
+
+
+def _held_by(pid: int) -> _Held:
+    """Both in one walk of its memory map (Linux 4.14; Pss_Shmem 5.9); None where the kernel refuses to say."""
     try:
-        return int(psutil.Process(pid).memory_full_info().uss)
-    except psutil.Error:
-        return None
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_bytes()
+    except OSError:
+        return _Held()
+    kilobytes = {name: int(number) for name, number in _ROLLUP_LINE.findall(rollup)}
+    uss = sum(kilobytes.get(name, 0) for name in (b"Private_Clean", b"Private_Dirty", b"Private_Hugetlb"))
+    shm = kilobytes.get(b"Pss_Shmem")
+    return _Held(1024 * uss, None if shm is None else 1024 * shm)
 
 
 def _shm_used_bytes() -> int | None:

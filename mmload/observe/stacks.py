@@ -55,6 +55,11 @@ class Profiler:
         self._thread = threading.Thread(target=self._run, name="profiler", daemon=True)
         self._thread.start()
 
+    @property
+    def settled(self) -> bool:
+        """Every py-spy has come to sample, or has given up."""
+        return self._sampling.is_set()
+
     def wait_until_sampling(self, timeout_s: float = ATTACH_S) -> bool:
         """Wait until every py-spy samples or has given up. False when none samples, or not all have come so far."""
         return self._sampling.wait(timeout_s) and any(subject.attached for subject in self._subjects)

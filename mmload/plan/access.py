@@ -7,7 +7,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from contextlib import closing
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -53,12 +53,17 @@ class Site:
 
     def get(self, path: str, timeout_s: float) -> Answer:
         """The answer to GET `path`, over a connection of its own. Raises OSError or http.client.HTTPException."""
-        with closing(self._connection(timeout_s)) as connection:
-            connection.request("GET", self._base + path, headers=self._headers)
-            response = connection.getresponse()
+        with closing(self.connection(timeout_s)) as connection:
+            response = self.ask(connection, "GET", path)
             return Answer(response.status, response.reason, response.read())
 
-    def _connection(self, timeout_s: float) -> HTTPConnection:
+    def ask(self, connection: HTTPConnection, method: str, path: str, body: bytes | None = None) -> HTTPResponse:
+        """Send one request over a connection of this site's; the answer's body is still to be read."""
+        connection.request(method, self._base + path, body, self._headers)
+        return connection.getresponse()
+
+    def connection(self, timeout_s: float) -> HTTPConnection:
+        """Not open yet. timeout_s: of each wait for its other end."""
         if self._tls is None:
             return HTTPConnection(self.host, self.port, timeout=timeout_s)
         return HTTPSConnection(self.host, self.port, timeout=timeout_s, context=self._tls)

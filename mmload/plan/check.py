@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 
 from mmload.errors import UsageError
-from mmload.model.plan import ClosedLoop, OpenLoop, Plan
+from mmload.model.plan import ClosedLoop, NoLoad, OpenLoop, Plan
 from mmload.plan.access import check_access
 from mmload.plan.variants import load_variant
 
@@ -15,6 +15,8 @@ _LONGEST_S = 14 * 86400.0
 
 def check_plan(plan: Plan) -> None:
     """Raise UsageError naming the first key that is out of range, or the variant that is unknown."""
+    if isinstance(plan.load, NoLoad):
+        raise UsageError("this is the plan of a profile, which sends nothing", "take another one: mmload profile")
     for key, value, low, high in _bounds(plan):
         if not low <= value <= high:
             raise UsageError(f"the plan's {key} {value:g} is out of range", f"it takes {low:g} to {high:g}")
@@ -52,7 +54,7 @@ def _bounds(plan: Plan) -> Iterator[tuple[str, float, float, float]]:
         slowest_rps = 0.01 if load.trace is None else 0.0  # what a recorded day had is never too little
         for rate in (load.rate_rps, *load.steps_rps, *(load.ramp_rps or ())):
             yield "rate_rps", rate, slowest_rps, 100_000
-    else:
+    elif isinstance(load, ClosedLoop):
         yield "concurrency", load.concurrency, 1, 20_000
     yield "duration_s", plan.duration_s, 1.0, _LONGEST_S
     yield "warmup_s", plan.warmup_s, 0.0, _LONGEST_S

@@ -6,14 +6,16 @@ import json
 import shlex
 from pathlib import Path
 
-from mmload.model.plan import ClosedLoop, OpenLoop, Plan
+from mmload.model.plan import ClosedLoop, NoLoad, OpenLoop, Plan
 from mmload.plan import config
 
 _DEFAULT_TIMEOUT_S = 30.0
 
 
-def load_text(load: OpenLoop | ClosedLoop) -> str:
-    """`100 req/s`, `20..200 req/s`, `50,100 req/s`, `trace day.csv, 31.2 req/s`, `32 in flight`."""
+def load_text(load: OpenLoop | ClosedLoop | NoLoad) -> str:
+    """`100 req/s`, `20..200 req/s`, `50,100 req/s`, `trace day.csv, 31.2 req/s`, `32 in flight`, `no load`."""
+    if isinstance(load, NoLoad):
+        return "no load"
     if isinstance(load, ClosedLoop):
         return f"{load.concurrency} in flight"
     if load.trace is not None:
@@ -35,8 +37,10 @@ def run_command(plan: Plan) -> str:
     return shlex.join([*words, *(["--", *plan.engine_args] if plan.engine_args else [])])
 
 
-def load_options(load: OpenLoop | ClosedLoop) -> list[str]:
+def load_options(load: OpenLoop | ClosedLoop | NoLoad) -> list[str]:
     """The words of a command line that plan this load."""
+    if isinstance(load, NoLoad):
+        return []
     if isinstance(load, ClosedLoop):
         return ["--concurrency", str(load.concurrency)]
     if load.trace is not None:

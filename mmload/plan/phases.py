@@ -73,12 +73,26 @@ class ThreadRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         _refuse_wrong(self.names, self.calls, self.file)
 
 
+class BlockingRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Functions that may sleep in the kernel and may as well burn CPU there. functions: the whole name, after its last
+    dot, of the innermost; file: some part of its path. A thread asleep there is sampled all the same: of these samples
+    no more count than its CPU time leaves room for."""
+
+    functions: str
+    file: str = ""
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        _refuse_wrong(self.functions, self.file)
+
+
 class PhaseRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A phase-rules file. `rules`, `threads`: in order of precedence."""
 
     about: str = ""
     rules: tuple[PhaseRule, ...]
     threads: tuple[ThreadRule, ...] = ()
+    blocking: tuple[BlockingRule, ...] = ()
 
 
 def rules_for(engine: str) -> PhaseRules:

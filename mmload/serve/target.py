@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from mmload.discover import ServerProcess, discover, find_listener, from_pids
+from mmload.discover import ServerProcess
 from mmload.errors import ServerError, UsageError
 from mmload.model.plan import Access, Plan
 from mmload.serve.client import ServerClient, ServerInfo
@@ -23,24 +23,21 @@ _STOCK_OF_STANDIN = "original"  # what its ranks say when they run nothing speci
 
 
 class Target:
-    """A server under test. `processes` is what was found when it was ready; `find` looks again."""
+    """A server under test. `processes` is what was found when it was ready."""
 
-    def __init__(
-        self,
-        url: str,
-        server: StartedServer | None,
-        pids: tuple[int, ...] = (),
-        access: Access | None = None,
-    ) -> None:
+    def __init__(self, url: str, server: StartedServer | None, access: Access | None = None) -> None:
         self.client = ServerClient(url, access)
         self.processes: list[ServerProcess] = []
         self._server = server
-        self._pids = pids
-        self._root: int | None = server.pid if server else None
 
     @property
     def url(self) -> str:
         return self.client.url
+
+    @property
+    def pid(self) -> int | None:
+        """Of a server that was started here."""
+        return self._server.pid if self._server else None
 
     @property
     def is_owned(self) -> bool:
@@ -60,16 +57,6 @@ class Target:
             if time.monotonic() > deadline:
                 raise ServerError(f"the server was not ready within {timeout_s:g} s", "see logs/server.log")
             keep_going()
-
-    def find_processes(self) -> list[ServerProcess]:
-        """The server's processes now; none on another host. Raises ServerError when the kernel hides them."""
-        if self._pids:
-            return from_pids(self._pids)
-        if self._root is None:
-            if not _is_this_host(self.client.host):
-                return []
-            self._root = find_listener(self.client.port)
-        return discover(self._root)
 
     def refuse_dead(self) -> None:
         """Raise ServerError if a server that was started here has ended."""
@@ -102,9 +89,9 @@ def preflight(plan: Plan) -> str:
 def aim(plan: Plan, log: Path) -> Target:
     """Start the plan's engine, or point at its URL. Raises ServerError; does not wait for readiness."""
     if plan.url is not None:
-        return Target(plan.url, server=None, pids=plan.pids, access=plan.access)
+        return Target(plan.url, server=None, access=plan.access)
     port = plan.port or free_port()
-    return Target(f"http://127.0.0.1:{port}", StartedServer(_start_command(plan, port), log), plan.pids)
+    return Target(f"http://127.0.0.1:{port}", StartedServer(_start_command(plan, port), log))
 
 
 def _start_command(plan: Plan, port: int) -> list[str]:
@@ -137,7 +124,7 @@ def check_ready_for(info: ServerInfo, modalities: set[str], variant: str | None)
         raise ServerError(f"asked for variant {wanted}, but {', '.join(wrong)}")
 
 
-def _is_this_host(host: str) -> bool:
+def is_this_host(host: str) -> bool:
     """True when the server's processes are ours to see. Raises ServerError on a name without an address."""
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}

@@ -12,16 +12,18 @@ import msgspec
 
 from mmload.drive.fleet import Fleet
 from mmload.drive.job import Segment, Stop
-from mmload.errors import Interrupted, RunInvalid, ServerHung
+from mmload.errors import Interrupted, RunInvalid
 from mmload.model.live import LiveView
 from mmload.model.plan import Plan
 from mmload.model.records import RequestRecord
+from mmload.observe.agent_link import clock_warnings
 from mmload.observe.cpu import ProcessSampler
 from mmload.observe.metrics import MetricsScraper
-from mmload.observe.stacks import dump_all
+from mmload.observe.observer import Observer, Sampler
 from mmload.serve.target import Target
 from mmload.session.interrupt import Interruption
 from mmload.session.ledger import Ledger
+from mmload.session.stall import Stalls
 from mmload.session.tracker import Tracker
 from mmload.session.watch import Watch
 from mmload.store.layout import RunLayout
@@ -43,21 +45,41 @@ class Crew:
         self.left_until_ns: int | None = None
         self.target: Target | None = None
         self.fleet: Fleet | None = None
-        self.sampler: ProcessSampler | None = None
+        self.sampler: Sampler | None = None
+        self._own_sampler: ProcessSampler | None = None
         self.scraper: MetricsScraper | None = None
         self._watch: Watch | None = None
         self.show = show
         self._interrupted = interrupted
         self._looked_s = 0.0
 
-    def observe(self, target: Target, plan: Plan, stack: ExitStack) -> None:
-        """Start the samplers on what was found behind the target."""
-        self.sampler = ProcessSampler(target.processes, self.layout.processes, self.layout.host)
+    def observe(self, target: Target, observer: Observer, plan: Plan, stack: ExitStack) -> None:
+        """Start the samplers on what was found behind the target. What generates the load is on this host, wherever the
+        server is."""
+        self.sampler = observer.sampler(target.processes, self.layout)
+        here = self.sampler if isinstance(self.sampler, ProcessSampler) else None
+        self._own_sampler = here or ProcessSampler((), self.layout.processes, self.layout.host)
         self.scraper = MetricsScraper(target.url, self.layout.server, access=plan.access)
-        for observer in (self.sampler, self.scraper):
-            observer.start()
-            stack.callback(observer.stop)
-        self._watch = Watch(target)
+        self.ledger.note(agent=observer.agent())
+        stack.callback(self._note_agent, observer)
+        for one in self._samplers:
+            one.start()
+            stack.callback(one.stop)
+        stalls = Stalls(observer, target.processes, self.layout, self.ledger)
+        stack.callback(stalls.close)
+        self._watch = Watch(target, observer, stalls)
+
+    @property
+    def _samplers(self) -> list[Sampler | MetricsScraper]:
+        own = None if self._own_sampler is self.sampler else self._own_sampler
+        return [one for one in (self.sampler, own, self.scraper) if one is not None]
+
+    def _note_agent(self, observer: Observer) -> None:
+        """How well an agent's clock is known in the end, and what that means for the figures."""
+        agent = observer.agent()
+        if agent is not None:
+            self.ledger.note(agent=agent)
+            self.ledger.warn(*clock_warnings(agent))
 
     def hire(self, fleet: Fleet, stack: ExitStack) -> None:
         """Wait until every worker is there and has opened what is prepared for it."""
@@ -70,8 +92,8 @@ class Crew:
                 raise RunInvalid(
                     f"not every worker was ready within {_JOIN_TIMEOUT_S / 60:g} min", "see logs/ for what they say"
                 )
-        if self.sampler is not None:
-            self.sampler.add_generators(fleet.pids)
+        if self._own_sampler is not None:
+            self._own_sampler.add_generators(fleet.pids)
 
     def turn(self) -> list[RequestRecord]:
         """Hear the workers for a tenth of a second; returns the records that came. Raises what ends the run."""
@@ -91,9 +113,9 @@ class Crew:
         self._interrupted.check()
         if self.scraper is not None:
             self.ledger.warn(*self.scraper.warnings)
-        for observer in (self.sampler, self.scraper):
-            if observer is not None and observer.failed is not None:
-                raise observer.failed
+        for one in self._samplers:
+            if one.failed is not None:
+                raise one.failed
         records = self.tracker.take_in()
         self._show_turn()
         self._look_at_server()
@@ -126,13 +148,8 @@ class Crew:
             if self.target is not None:
                 self.target.refuse_dead()
             return
-        in_flight = sum(sample.in_flight for sample in self.fleet.samples.values())
-        try:
-            self._watch.look(in_flight, sum(sample.bytes_down for sample in self.fleet.samples.values()))
-        except ServerHung:
-            assert self.target is not None
-            self.ledger.warn(*dump_all(self.target.processes, self.layout.dumps))
-            raise
+        under_load = self.tracker.stage in ("measure", "profile")
+        self._watch.look(self.fleet.samples.values(), under_load=under_load)
 
     def _look_at_workers(self) -> None:
         if self.fleet is None:
@@ -145,10 +162,13 @@ class Crew:
 
     def _show_turn(self) -> None:
         samples = self.fleet.samples if self.fleet else {}
-        cpu_pct = self.sampler.latest_cpu_pct() if self.sampler else {}
+        cpu_pct: dict[str, float] = {}
+        for sampler in filter(None, (self.sampler, self._own_sampler)):
+            cpu_pct |= sampler.latest_cpu_pct()
         left_s = None if self.left_until_ns is None else max(0.0, (self.left_until_ns - time.monotonic_ns()) / 1e9)
         view = self.tracker.view(samples, cpu_pct, left_s, self.ledger.manifest.warnings)
-        self.show(msgspec.structs.replace(view, notices=list(_notices(self.fleet))))
+        stands_still = [self._watch.notice] if self._watch and self._watch.notice else []
+        self.show(msgspec.structs.replace(view, notices=[*stands_still, *_notices(self.fleet)]))
 
 
 def _notices(fleet: Fleet | None) -> Iterator[str]:

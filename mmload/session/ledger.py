@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
-import socket
 import subprocess
 import time
 from importlib.metadata import version
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -17,8 +14,9 @@ import msgspec
 from mmload import __version__
 from mmload.analyse.summary import judge_generator, summarise
 from mmload.errors import ServerError
-from mmload.model.plan import Plan
+from mmload.model.plan import NoLoad, Plan
 from mmload.model.result import Clock, Manifest, Phase, Status
+from mmload.observe.host import host_facts
 from mmload.store.append import Reserve, write_document
 from mmload.store.layout import RunLayout
 from mmload.store.read import Run
@@ -33,6 +31,7 @@ class Ledger:
         self._layout = layout
         self._reserve = Reserve(layout)
         self.manifest = Manifest(
+            kind="profile" if isinstance(plan.load, NoLoad) else "run",
             run_id=layout.run_id,
             variant=variant,
             workload=plan.workload_name,
@@ -43,7 +42,7 @@ class Ledger:
             tp=plan.tp if plan.engine else None,
             model=plan.model,
             clock=Clock(monotonic_ns=time.monotonic_ns(), utc_ns=time.time_ns()),
-            host=_host(),
+            host=host_facts(),
             versions={"mmload": __version__, "python": platform.python_version()}
             | {package: version(package) for package in _PACKAGES},
             git=_git_commit(),
@@ -82,24 +81,6 @@ def _status(failure: BaseException | None) -> Status:
     if failure is None:
         return "complete"
     return "failed" if isinstance(failure, ServerError) else "partial"
-
-
-def _host() -> dict[str, object]:
-    return {
-        "name": socket.gethostname(),
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count() or 0,
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "kernel": platform.platform(),
-    }
-
-
-def _cpu_model() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def _git_commit() -> str | None:

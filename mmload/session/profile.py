@@ -6,13 +6,13 @@ import time
 
 from mmload.model.records import RequestRecord
 from mmload.model.result import ProfileInfo
-from mmload.observe.stacks import Profiler
+from mmload.observe.observer import StackProfiler
 
 
 class ProfileWindow:
     """Starts the profiler at `attach_ns`, ends it at `end_ns`. `start_ns`: when it began to sample; None if never."""
 
-    def __init__(self, profiler: Profiler, attach_ns: int, end_ns: int) -> None:
+    def __init__(self, profiler: StackProfiler, attach_ns: int, end_ns: int) -> None:
         self.start_ns: int | None = None
         self._profiler = profiler
         self._attach_ns = attach_ns

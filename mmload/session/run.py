@@ -19,20 +19,23 @@ from mmload.errors import RunInvalid, ServerDied, ServerError, UsageError
 from mmload.model.live import LiveView
 from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.records import RequestRecord
-from mmload.model.result import RankInfo, WorkerInfo
-from mmload.observe.stacks import Profiler, worth_profiling
+from mmload.model.result import WorkerInfo
+from mmload.observe.observer import Observer
+from mmload.observe.stacks import worth_profiling
 from mmload.plan.access import request_headers
 from mmload.plan.arrivals import PROFILE_LEAD_S, RunSchedule, build_schedule, main_windows
 from mmload.plan.check import check_meeting, check_plan
 from mmload.plan.payloads import check_payloads
 from mmload.plan.prepared import Digests, pool_folder, prepare_load, schedule_files
 from mmload.plan.workload import workload_of
-from mmload.serve.client import ServerInfo
 from mmload.serve.target import Target, aim, check_ready_for, preflight
 from mmload.session.crew import Crew, Show
 from mmload.session.interrupt import interruption
 from mmload.session.ledger import Ledger
+from mmload.session.looking import cost_noted
+from mmload.session.observers import local_observer, reach_agent
 from mmload.session.profile import ProfileWindow
+from mmload.session.ranks import rank_infos
 from mmload.store.append import create_run_folder, write_document
 from mmload.store.layout import RunLayout, new_run_id
 from mmload.store.lock import writing
@@ -55,13 +58,14 @@ def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None]) -> Run
     check_meeting(plan)
     with interruption() as interrupted:
         variant = preflight(plan)
+        agent = reach_agent(plan)
         layout = create_run_folder(out, new_run_id(variant))
         write_document(layout.plan, plan)
         with writing(layout.plan):
             crew = Crew(layout, Ledger(layout, plan, variant), show, interrupted)
             try:
                 with ExitStack() as stack:
-                    _measure(plan, schedule, crew, stack)
+                    _measure(plan, schedule, crew, agent, stack)
             except BaseException as failure:
                 stored = _seal(crew, failure)
                 sealed(stored)
@@ -80,24 +84,26 @@ def _may_be_ours(failure: BaseException) -> TypeGuard[ServerError]:
 
 def _seal(crew: Crew, failure: BaseException | None) -> Run:
     crew.show(LiveView(stage="sealing"))
-    return crew.ledger.seal(failure, crew.fleet.lost if crew.fleet else [])
+    lost = crew.fleet.lost if crew.fleet else []
+    return crew.ledger.seal(failure, lost or ([str(failure)] if isinstance(failure, RunInvalid) else []))
 
 
-def _measure(plan: Plan, schedule: RunSchedule | None, crew: Crew, stack: ExitStack) -> None:
+def _measure(plan: Plan, schedule: RunSchedule | None, crew: Crew, agent: Observer | None, stack: ExitStack) -> None:
     crew.ledger.note()
     scratch = make_scratch()
     stack.callback(shutil.rmtree, scratch, ignore_errors=True)
     crew.target = target = aim(plan, crew.layout.server_log)
     stack.callback(target.stop)
     digests = _prepare(plan, schedule, scratch, crew)
-    _meet_server(plan, target, crew)
-    crew.observe(target, plan, stack)
+    observer = agent or local_observer(plan, target)
+    _meet_server(plan, target, observer, crew)
+    crew.observe(target, observer, plan, stack)
     _hire(plan, target, digests, scratch, crew, stack)
     shutil.rmtree(scratch)  # the workers hold what they need: nothing is left on the disk, whatever ends the run
     _check_identity(crew)
     _send_main(plan, crew)
     if plan.profile.enabled:
-        _send_profile(plan, target, crew)
+        _send_profile(plan, target, observer, crew)
 
 
 def _prepare(plan: Plan, schedule: RunSchedule | None, scratch: Path, crew: Crew) -> Digests:
@@ -112,15 +118,17 @@ def _prepare(plan: Plan, schedule: RunSchedule | None, scratch: Path, crew: Crew
     return digests
 
 
-def _meet_server(plan: Plan, target: Target, crew: Crew) -> None:
+def _meet_server(plan: Plan, target: Target, observer: Observer, crew: Crew) -> None:
     """Wait until the server is ready, and put into the manifest what it is."""
     crew.tracker.enter("server")
     target.wait_until_ready(crew.turn, plan.engine)
     info = target.client.info()
     check_ready_for(info, _modalities(plan), plan.variant)
-    target.processes = target.find_processes()
+    target.processes = observer.find()
     if not target.processes:
-        crew.ledger.warn(f"{target.url} is on another host: its processes are neither sampled nor profiled")
+        crew.ledger.warn(
+            f"{target.url} is on another host: its processes are neither sampled nor profiled (--agent does both)"
+        )
     crew.ledger.note(
         engine=info.engine,
         engine_version=info.version,
@@ -128,22 +136,13 @@ def _meet_server(plan: Plan, target: Target, crew: Crew) -> None:
         tp=info.tp,
         flags=info.flags,
         idle_policy=info.idle_policy,
-        ranks=_ranks(target, info),
+        ranks=rank_infos(target.processes, info),
     )
 
 
 def _modalities(plan: Plan) -> set[str]:
     """What the workload sends, as far as its file tells: a dataset's lines are met one by one."""
     return {type(item).__name__.lower() for item in workload_of(plan).items}
-
-
-def _ranks(target: Target, info: ServerInfo) -> list[RankInfo]:
-    said = {rank.rank: rank.variant for rank in info.announcement.ranks} if info.announcement else {}
-    return [
-        RankInfo(rank=found.rank, pid=found.pid, start_ticks=found.start_ticks, variant=said.get(found.rank))
-        for found in target.processes
-        if found.rank is not None
-    ]
 
 
 def _hire(plan: Plan, target: Target, digests: Digests, scratch: Path, crew: Crew, stack: ExitStack) -> None:
@@ -243,7 +242,8 @@ def _send_main(plan: Plan, crew: Crew) -> None:
             if crew.scraper is not None:
                 crew.scraper.scrape_now()
 
-    crew.run_segment(_load_command(plan, "main", start_ns), enter_stage)
+    with cost_noted(crew.ledger, crew.sampler, crew.scraper):
+        crew.run_segment(_load_command(plan, "main", start_ns), enter_stage)
     if counted:
         crew.ledger.phase("measure", start_ns + measure.start_ns, crew.tracker.last_done_ns)
 
@@ -269,9 +269,9 @@ def _load_command(plan: Plan, segment: str, start_ns: int) -> Open | Closed:
     )
 
 
-def _send_profile(plan: Plan, target: Target, crew: Crew) -> None:
+def _send_profile(plan: Plan, target: Target, observer: Observer, crew: Crew) -> None:
     """The same load again, with a profiler on each rank and on the tokenizer. Nothing but shares comes from it."""
-    profiler = Profiler(worth_profiling(target.processes), crew.layout, plan.profile)
+    profiler = observer.profiler(worth_profiling(target.processes), crew.layout, plan.profile)
     start_ns = _start_ns(plan)
     end_ns = start_ns + round((PROFILE_LEAD_S + plan.profile.duration_s) * 1e9)
     crew.left_until_ns = end_ns

@@ -79,6 +79,10 @@ class Tracker:
         self.outcomes: Counter[str] = Counter()
         self.last_done_ns = time.monotonic_ns()
 
+    @property
+    def stage(self) -> str:
+        return self._stage[0]
+
     def enter(self, stage: str, start_ns: int | None = None, length_s: float | None = None) -> None:
         """A new stage begins; the percentiles start afresh."""
         self._stage = (stage, start_ns or time.monotonic_ns(), length_s)

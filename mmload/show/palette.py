@@ -64,6 +64,7 @@ class Glyphs(NamedTuple):
 
     spark: levels of a sparkline, the lowest first. full: a whole cell of a bar. parts: what is drawn for a part of a
     cell, the smallest first (empty: whole cells only). track: the empty part of a bar. block: a cell of a stacked bar.
+    beyond: a cell of what is beyond every scale.
     """
 
     spark: str
@@ -72,11 +73,12 @@ class Glyphs(NamedTuple):
     track: str
     block: str
     infinity: str
+    beyond: str
     ellipsis: str
 
 
-UNICODE = Glyphs(spark="▁▂▃▄▅▆▇█", full="━", parts="╸", track="─", block="▇", infinity="∞", ellipsis="…")
-ASCII = Glyphs(spark="_.,:-=*#", full="#", parts="", track=".", block="#", infinity="inf", ellipsis="...")
+UNICODE = Glyphs(spark="▁▂▃▄▅▆▇█", full="━", parts="╸", track="─", block="▇", infinity="∞", beyond="∞", ellipsis="…")
+ASCII = Glyphs(spark="_.,:-=*#", full="#", parts="", track=".", block="#", infinity="inf", beyond="^", ellipsis="...")
 
 
 def glyphs_for(encoding: str) -> Glyphs:

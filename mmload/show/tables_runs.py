@@ -8,10 +8,13 @@ from typing import Self
 import msgspec
 from rich.text import Text
 
-from mmload.model.result import Manifest, ProfileInfo, Status, Summary, Verdict, VerdictWord
+from mmload.analyse.timeline import Timeline
+from mmload.model.result import Manifest, Status, Summary, Verdict, VerdictWord
 from mmload.show.palette import LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
 from mmload.show.tables_verdict import render_verdict
 from mmload.show.terminal_figures import MISSING, figure, span
+from mmload.show.terminal_processes import short_name
+from mmload.show.terminal_profile import profile_quality
 from mmload.show.terminal_sheet import EXTRA, Column, Drawn, Sheet, fact, grid, paragraph, separated, styled
 from mmload.show.terminal_summary import render_summary
 
@@ -43,7 +46,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
             age_s=(now_utc_ns - manifest.clock.utc_ns) / _NANOSECONDS,
             variant=manifest.variant,
             workload=manifest.workload,
-            achieved_rate_rps=None if summary is None else summary.achieved_rate_rps,
+            achieved_rate_rps=None if summary is None or summary.kind == "profile" else summary.achieved_rate_rps,
             response_p99_ms=p99,
             status=manifest.status,
             valid=manifest.validity == "valid",
@@ -87,16 +90,21 @@ def _run_row(row: RunRow, sheet: Sheet) -> list[Text]:
     ]
 
 
-def render_run_show(manifest: Manifest, summary: Summary | None = None, verdict: Verdict | None = None) -> Drawn:
+def render_run_show(
+    manifest: Manifest,
+    summary: Summary | None = None,
+    verdict: Verdict | None = None,
+    timeline: Timeline | None = None,
+) -> Drawn:
     """Where a run comes from, then its summary and its verdict where it has them."""
 
     def view(sheet: Sheet) -> Iterator[Text]:
         return separated(
             _origin(manifest, sheet),
             _ranks(manifest, sheet),
-            _profile(manifest.profile, sheet),
+            [] if summary and summary.kind == "profile" else profile_quality(manifest.profile, sheet),
             _complaints(manifest, sheet) if summary is None else [],
-            [] if summary is None else render_summary(summary, manifest).lines(sheet),
+            [] if summary is None else render_summary(summary, manifest, timeline).lines(sheet),
             [] if verdict is None else render_verdict(verdict).lines(sheet),
         )
 
@@ -126,6 +134,9 @@ def _origin(manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
     yield from fact("sha256", _pairs(short), sheet)
     if manifest.host:
         yield from fact("host", _pairs(manifest.host), sheet)
+    if manifest.agent:
+        clock = {"at": manifest.agent.url, "clock known to": f"{figure(manifest.agent.clock_error_ms)} ms"}
+        yield from fact("agent", _pairs({**manifest.agent.about, **clock}), sheet)
     yield from fact("versions", _pairs({**manifest.versions, "git": manifest.git}), sheet)
 
 
@@ -143,36 +154,8 @@ def _validity(valid: bool) -> Text:
 
 def _ranks(manifest: Manifest, sheet: Sheet) -> Iterable[Text]:
     columns = (Column("rank"), Column("pid"), Column("start ticks"), Column("variant", right=False))
-    rows = [(r.rank, r.pid, r.start_ticks, r.variant or MISSING) for r in manifest.ranks]
+    rows = [(short_name(r.name) or r.rank, r.pid, r.start_ticks, r.variant or MISSING) for r in manifest.ranks]
     return grid(columns, [[styled(str(cell)) for cell in row] for row in rows], sheet) if rows else []
-
-
-def _profile(profile: ProfileInfo, sheet: Sheet) -> Iterator[Text]:
-    quality = {"rate": f"{profile.rate_hz} Hz", "samples": f"{profile.samples:,}", "errors": f"{profile.errors:,}"}
-    yield from fact("profile", [styled(profile.mode), *(_pairs(quality) if profile.mode != "none" else [])], sheet)
-    columns = (
-        Column("process", right=False),
-        Column("pid"),
-        Column("samples"),
-        Column("errors"),
-        Column("", right=False, elastic=True),
-    )
-    rows = [
-        [
-            styled("  ", f.process),
-            styled(str(f.pid)),
-            styled(f"{f.samples:,}"),
-            styled(f"{f.errors:,}"),
-            _quality(f.error),
-        ]
-        for f in profile.files
-    ]
-    if rows:
-        yield from grid(columns, rows, sheet)
-
-
-def _quality(error: str | None) -> Text:
-    return styled(("good", LABEL)) if error is None else styled((error, WARNING))
 
 
 def _complaints(manifest: Manifest, sheet: Sheet) -> Iterator[Text]:

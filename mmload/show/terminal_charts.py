@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -10,14 +11,17 @@ from mmload.show.palette import UNICODE, Glyphs
 
 def sparkline(values: Sequence[float], width: int, top: float | None = None, glyphs: Glyphs = UNICODE) -> str:
     """The last of `values` as one character each, right-aligned in time, at most `width` of them; where there are
-    more values than cells, neighbours are averaged. The scale is 0 to `top` (default: the largest value)."""
-    if width <= 0 or not values:
-        return ""
-    cells = min(width, len(values))
-    edges = [len(values) * i // cells for i in range(cells + 1)]
-    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
-    scale = top or max(means)
-    return "".join(glyphs.spark[_level(mean, scale, len(glyphs.spark))] for mean in means)
+    more values than cells, neighbours are averaged. The scale is 0 to `top` (default: the largest value). A cell that
+    nothing is known of (NaN) is blank; one with an infinite value says so."""
+    means = [_mean(values[a:b]) for a, b in pairwise(cell_edges(len(values), width))]
+    scale = top or max((mean for mean in means if math.isfinite(mean)), default=0.0)
+    return "".join(_cell(mean, scale, glyphs) for mean in means)
+
+
+def cell_edges(count: int, width: int) -> list[int]:
+    """Where each of at most `width` cells begins among `count` values side by side, and where the last one ends."""
+    cells = max(0, min(width, count))
+    return [count * i // cells for i in range(cells + 1)] if cells else []
 
 
 def bar(value: float, top: float, width: int, glyphs: Glyphs = UNICODE) -> str:
@@ -42,6 +46,17 @@ def stack(shares: Mapping[str, float], width: int) -> dict[str, int]:
     for name in sorted(exact, key=lambda n: cells[n] - exact[n])[:left]:
         cells[name] += 1
     return cells
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _cell(value: float, top: float, glyphs: Glyphs) -> str:
+    if math.isnan(value):
+        return " "
+    return glyphs.beyond if math.isinf(value) else glyphs.spark[_level(value, top, len(glyphs.spark))]
 
 
 def _level(value: float, top: float, levels: int) -> int:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rich.text import Text
 
 from mmload.model.result import ProcessCpu
 from mmload.show.palette import LABEL, PHASE_COLOURS, PHASE_LETTERS
 from mmload.show.terminal_charts import stack
-from mmload.show.terminal_figures import MISSING, figure, interval, size
+from mmload.show.terminal_figures import MISSING, figure, figures, interval
 from mmload.show.terminal_processes import short_name
 from mmload.show.terminal_sheet import EXTRA, GAP, Column, Sheet, grid, styled
 
 _FUNCTION_WIDTH = 40  # what a function's name is left at least beside the processes
-_PHASES_TITLE = "on-CPU samples, %"
+_PHASES_TITLE = "share of its CPU, %"
+_COSTS_TITLE = "CPU per answer, ms"
 _FUNCTIONS_TITLE = "hottest functions, self %"
+_OTHER_TITLE = "in no phase: functions, self %"
+_LEAST_OTHER = 0.01
 
 
 def cpu_table(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterable[Text]:
@@ -27,8 +30,10 @@ def cpu_table(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterable[Text]:
         Column("total"),
         Column("95 % interval", rank=2, right=False),
         Column("work"),
-        Column("95 % interval", rank=3, right=False),
-        Column("RSS max", rank=1),
+        Column("95 % interval", rank=1, right=False),
+        Column("user", rank=3),
+        Column("sys", rank=3),
+        Column("no Python", rank=4),
         Column("samples", rank=EXTRA),
         Column("stacks", rank=4),
     )
@@ -38,7 +43,8 @@ def cpu_table(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterable[Text]:
 def _cpu_row(name: str, process: ProcessCpu) -> list[Text]:
     total = interval(process.total_pct, process.total_low, process.total_high, most=1)
     work = interval(process.work_pct, process.work_low, process.work_high, most=1)
-    cells = (*total, *work, size(process.rss_max_bytes), f"{process.samples:,}", f"{process.stack_samples:,}")
+    parts = figures([process.user_pct, process.system_pct, process.native_pct], most=1)
+    cells = (*total, *work, *parts, f"{process.samples:,}", f"{process.stack_samples:,}")
     return [styled("  ", name), *map(styled, cells)]
 
 
@@ -64,7 +70,7 @@ def _stacked(phases: Mapping[str, float], length: int, sheet: Sheet) -> Text:
 
 
 def phase_table(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterator[Text]:
-    """Shares of on-CPU stack samples by phase, and what the bars' colours or letters mean."""
+    """Shares of each process's CPU by phase, and what the bars' colours or letters mean."""
     profiled = {name: process for name, process in cpu.items() if process.phases}
     phases = _known_first({phase for process in profiled.values() for phase in process.phases})
 
@@ -74,33 +80,63 @@ def phase_table(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterator[Text]:
     shares = {name: process.phases for name, process in profiled.items()}
     rows = [(phase, key(phase)) for phase in phases]
     width = max([len(_PHASES_TITLE), *(label.cell_len for _, label in rows)])
-    yield from _share_table(_PHASES_TITLE, shares, rows, width, sheet)
+    yield from _process_table(_PHASES_TITLE, shares, rows, width, sheet)
+
+
+def phase_costs(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterator[Text]:
+    """CPU milliseconds of each phase per correct answer."""
+    costs = {
+        name: {phase: one.ms_per_request.value for phase, one in process.by_phase.items() if one.ms_per_request}
+        for name, process in cpu.items()
+    }
+    costs = {name: by_phase for name, by_phase in costs.items() if by_phase}
+    phases = _known_first({phase for by_phase in costs.values() for phase in by_phase})
+    rows = [(phase, styled("  ", phase)) for phase in phases]
+    yield from _process_table(_COSTS_TITLE, costs, rows, len(_COSTS_TITLE), sheet, lambda ms: f"{ms:.3f}")
 
 
 def hottest_functions(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterator[Text]:
     """Each process's hottest functions, the same function of several processes in one row, by self time."""
-    shares = {name: dict(process.hottest) for name, process in cpu.items() if process.hottest}
+    yield from _functions(_FUNCTIONS_TITLE, {name: process.hottest for name, process in cpu.items()}, sheet)
+
+
+def other_functions(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterator[Text]:
+    """What the samples in no phase are of: functions with a hundredth of a process's CPU and more."""
+    known = {
+        name: [(function, share) for function, share in process.other if share >= _LEAST_OTHER]
+        for name, process in cpu.items()
+    }
+    yield from _functions(_OTHER_TITLE, known, sheet)
+
+
+def _functions(title: str, functions: Mapping[str, Sequence[tuple[str, float]]], sheet: Sheet) -> Iterator[Text]:
+    shares = {name: dict(found) for name, found in functions.items() if found}
     peak: dict[str, float] = {}
-    for functions in shares.values():
-        for function, part in functions.items():
+    for found in shares.values():
+        for function, part in found.items():
             peak[function] = max(part, peak.get(function, 0.0))
     rows = [(name, styled("  ", name)) for name in sorted(peak, key=lambda n: (-peak[n], n))]
-    yield from _share_table(_FUNCTIONS_TITLE, shares, rows, _FUNCTION_WIDTH, sheet)
+    yield from _process_table(title, shares, rows, _FUNCTION_WIDTH, sheet)
 
 
-def _share_table(
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _process_table(
     title: str,
-    shares: Mapping[str, Mapping[str, float]],
+    values: Mapping[str, Mapping[str, float]],
     rows: Sequence[tuple[str, Text]],
     name_width: int,
     sheet: Sheet,
+    shown: Callable[[float], str] = _percent,
 ) -> Iterator[Text]:
-    """Rows by processes in percent, `shares[process][row]`; more processes than fit beside `name_width` go below."""
-    for names in _chunks(list(shares), sheet.width - name_width):
+    """Rows by processes, `values[process][row]`; more processes than fit beside `name_width` go below."""
+    for names in _chunks(list(values), sheet.width - name_width):
         columns = [Column(title, right=False, elastic=True), *(Column(short_name(name)) for name in names)]
-        known = [(label, [shares[name].get(key) for name in names]) for key, label in rows]
+        known = [(label, [values[name].get(key) for name in names]) for key, label in rows]
         cells = [
-            [label, *(styled(MISSING if part is None else f"{100 * part:.1f}") for part in parts)]
+            [label, *(styled(MISSING if part is None else shown(part)) for part in parts)]
             for label, parts in known
             if any(part is not None for part in parts)
         ]
@@ -112,7 +148,7 @@ def _chunks(names: Sequence[str], width: int) -> Iterator[list[str]]:
     group: list[str] = []
     used = 0
     for name in names:
-        need = max(len(short_name(name)), len("100.0")) + GAP
+        need = max(len(short_name(name)), len("100.00")) + GAP
         if group and used + need > width:
             yield group
             group, used = [], 0

@@ -7,12 +7,24 @@ from pathlib import PurePath
 
 from rich.text import Text
 
+from mmload.analyse.timeline import Timeline
 from mmload.model.result import Manifest, Quantiles, Summary
 from mmload.show.palette import EMPHASIS, LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
-from mmload.show.terminal_cpu import cpu_table, hottest_functions, phase_bars, phase_table
+from mmload.show.terminal_cpu import (
+    cpu_table,
+    hottest_functions,
+    other_functions,
+    phase_bars,
+    phase_costs,
+    phase_table,
+)
 from mmload.show.terminal_figures import count, figure, figures, percent
 from mmload.show.terminal_handoff import handoff_costs
+from mmload.show.terminal_looking import looking_facts
+from mmload.show.terminal_memory import memory
 from mmload.show.terminal_processes import in_order
+from mmload.show.terminal_profile import profile_quality
+from mmload.show.terminal_server import server_figures
 from mmload.show.terminal_sheet import (
     EXTRA,
     Column,
@@ -26,6 +38,7 @@ from mmload.show.terminal_sheet import (
     separated,
     styled,
 )
+from mmload.show.terminal_timeline import timeline_in_short
 
 _DEFAULT_OUT = "profiles"
 _LATENCIES = (
@@ -37,18 +50,24 @@ _LATENCIES = (
 )
 
 
-def render_summary(summary: Summary, manifest: Manifest) -> Drawn:
-    """All of a summary, for a terminal of any width."""
-    cpu = in_order(summary.cpu)
+def render_summary(summary: Summary, manifest: Manifest, timeline: Timeline | None = None) -> Drawn:
+    """All of a summary, for a terminal of any width; with the run's timeline its course in a few lines, too."""
+    cpu, alone = in_order(summary.cpu), summary.kind == "profile"
 
     def measured(sheet: Sheet) -> Iterator[Text]:
         return separated(
-            beside(_rates(summary, sheet), _latencies(summary, sheet), sheet),
-            _facts(summary, sheet),
-            handoff_costs(summary.handoff, sheet),
+            [] if alone else beside(_rates(summary, sheet), _latencies(summary, sheet), sheet),
+            [] if alone else _facts(summary, sheet),
+            looking_facts(summary.looking, sheet),
+            server_figures(summary.server, cpu, sheet) if summary.server else [],
+            handoff_costs(summary, sheet),
             cpu_table(cpu, sheet),
             phase_bars(cpu, sheet),
-            beside(phase_table(cpu, sheet), hottest_functions(cpu, sheet), sheet),
+            beside(phase_table(cpu, sheet), phase_costs(cpu, sheet), sheet),
+            beside(hottest_functions(cpu, sheet), other_functions(cpu, sheet), sheet),
+            memory(summary, sheet),
+            profile_quality(manifest.profile, sheet) if alone else [],
+            timeline_in_short(timeline, sheet) if timeline else [],
         )
 
     def view(sheet: Sheet) -> Iterator[Text]:
@@ -57,6 +76,7 @@ def render_summary(summary: Summary, manifest: Manifest) -> Drawn:
             _headline(summary, sheet),
             _run(summary, manifest, sheet),
             measured(sheet) if summary.duration_s else [],
+            _findings(summary, sheet),
             _warnings(summary, manifest, sheet),
             _next(summary, sheet),
         )
@@ -80,6 +100,9 @@ def _trust(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Text]
 def _headline(summary: Summary, sheet: Sheet) -> Iterator[Text]:
     if not summary.duration_s:
         yield from fact("measured", [styled("nothing: the run ended before its measure window")], sheet)
+        return
+    if summary.kind == "profile":
+        yield from fact("profiled", [styled((figure(summary.duration_s), EMPHASIS), " s, without load")], sheet)
         return
     offered, achieved, bounds = _achieved(summary)
     items = [styled((achieved, EMPHASIS), " req/s in a closed loop")]
@@ -114,12 +137,13 @@ def _run(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
     server = styled(" ".join(filter(None, (summary.engine, manifest.engine_version))))
     if summary.engine == "standin":
         server = styled(("stand-in server: not SGLang", WARNING))
-    items = [styled((summary.variant, "bold")), styled(summary.workload), server]
+    load = summary.workload if summary.kind == "run" else "no load"
+    items = [styled((summary.variant, "bold")), styled(load), server]
     if manifest.model:
         items.append(styled(manifest.model))
     if summary.tp is not None:
         items.append(styled(f"TP {summary.tp}"))
-    if summary.duration_s:
+    if summary.duration_s and summary.kind == "run":
         items.append(styled(f"{count(summary.requests, 'request')} due in {figure(summary.duration_s)} s"))
     yield from fact("run", items, sheet)
 
@@ -195,6 +219,11 @@ def _generator(summary: Summary) -> list[Text]:
     return [styled(item) for item in items]
 
 
+def _findings(summary: Summary, sheet: Sheet) -> Iterator[Text]:
+    for finding in summary.findings:
+        yield from paragraph(styled(finding), sheet, styled(("> ", EMPHASIS)))
+
+
 def _warnings(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
     for warning in dict.fromkeys([*manifest.warnings, *summary.warnings]):
         yield from paragraph(styled(warning), sheet, styled(("! ", f"bold {WARNING}")))
@@ -203,6 +232,8 @@ def _warnings(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Te
 def _next(summary: Summary, sheet: Sheet) -> Iterator[Text]:
     folder = PurePath(summary.run_dir)
     yield from fact("run folder", [styled(summary.run_dir)], sheet)
+    if summary.kind == "profile":
+        return
     name = summary.run_id if folder == PurePath(_DEFAULT_OUT, summary.run_id) else summary.run_dir
     gate = f" --gate {summary.gate}" if summary.gate else ""
     step = styled((f"mmload gate {name}{gate}", EMPHASIS))

@@ -11,11 +11,12 @@ import msgspec
 
 from mmload.errors import FolderError
 from mmload.model.plan import Plan
-from mmload.model.records import GeneratorSample, HostSample, ProcessSample, ServerScrape
+from mmload.model.records import GeneratorSample, HostSample, ProcessSample, ScrapeLine, ServerScrape
 from mmload.model.result import Manifest, Summary, Verdict
 from mmload.store.layout import RunLayout, is_run_id
 from mmload.store.lock import is_being_written
 from mmload.store.requests import RequestLine, RequestTable, table_of
+from mmload.store.scrapes import whole_scrapes
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -58,6 +59,9 @@ class Run:
 
     @cached_property
     def requests(self) -> RequestTable:
+        """None in a profile without load, which has no such file."""
+        if self.manifest.kind == "profile":
+            return table_of(())
         return table_of(self._kept(self.layout.requests, RequestLine))
 
     @property
@@ -67,12 +71,19 @@ class Run:
 
     @cached_property
     def host(self) -> list[HostSample]:
-        return list(read_lines(self.layout.host, HostSample))
+        """Of the host that the server's processes run on: an agent's, or the driver's own."""
+        samples = read_lines(self.layout.host, HostSample)
+        return [sample for sample in samples if (sample.host is None) == (self.manifest.agent is None)]
+
+    @cached_property
+    def driver_host(self) -> list[HostSample]:
+        """Of the driver's own host, which generates the load."""
+        return [sample for sample in read_lines(self.layout.host, HostSample) if sample.host is None]
 
     @property
     def server(self) -> Iterator[ServerScrape]:
         """Read anew each time, one by one: each holds every metric of the server."""
-        return read_lines(self.layout.server, ServerScrape)
+        return whole_scrapes(lambda: read_lines(self.layout.server, ScrapeLine))
 
     @cached_property
     def generator(self) -> list[GeneratorSample]:

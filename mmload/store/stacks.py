@@ -36,10 +36,11 @@ class ThreadStacks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessThreads(msgspec.Struct, frozen=True, kw_only=True):
-    """The threads of one process, the busiest first. seconds: how long the profiler looked. errors: how often it could
-    not read the stacks."""
+    """The threads of one process, the busiest first. seconds: how long the profiler looked, rate_hz: how
+    often a second (0: unknown). errors: how often it could not read the stacks."""
 
     seconds: float
+    rate_hz: int = 0
     errors: int = 0
     threads: list[ThreadStacks]
 

@@ -10,6 +10,7 @@ from mmload.analyse.cpu import (
     host_busy_share,
     process_series,
     rss_max_bytes,
+    system_pct,
     total_interval,
     total_pct,
     work_interval,
@@ -43,6 +44,13 @@ def test_total_cpu_is_interpolated_at_the_edges_of_the_window():
     # busy at 100 % until second 20, then idle; samples straddle both edges
     series = one_series([sample(s, min(s, 20)) for s in (7, 13, 20, 27, 33)])
     assert total_pct(series, WINDOW) == pytest.approx(50)
+
+
+def test_the_kernels_part_of_the_total_counts_on_over_a_restart_and_is_unknown_where_nobody_asked():
+    before = [sample(s, 100 + s / 2, cpu_system_s=40 + s / 4) for s in range(10, 21)]
+    after = [sample(s, (s - 20) / 2, start_ticks=2, cpu_system_s=(s - 20) / 4) for s in range(20, 31)]
+    assert system_pct(one_series(before + after), WINDOW) == pytest.approx(25)
+    assert system_pct(one_series([sample(s, s / 2) for s in (5, 15, 35)]), WINDOW) is None
 
 
 def test_a_process_sampled_for_less_than_a_second_has_no_figure():

@@ -4,14 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmload.analyse.cpu_time import CROWDED, SYSTEMATIC, cpu_time, wilson
+from mmload.analyse import cpu_time as module
+from mmload.analyse.cpu_time import CROWDED, SYSTEMATIC, wilson
 from mmload.plan.phases import IDLE_PHASES, PHASES, rules_for
-from mmload.store.stacks import ThreadStacks
+from mmload.store.stacks import ProcessThreads, ThreadStacks
 
 RULES = rules_for("standin")
 FRAMES = {"poll": "poll_for_work", "work": "hash_feature", "asleep": "wait_for_work", "unknown": "what"}
 STACKS = {kind: f"Scheduler.{function} (mmload/standin/rank.py:1)" for kind, function in FRAMES.items()}
 POLL, WORK = STACKS["poll"], STACKS["work"]
+
+
+def cpu_time(threads, rules, source, errors=0, rate_hz=0):
+    process = ProcessThreads(seconds=10.0, rate_hz=rate_hz, errors=errors, threads=threads)
+    return module.cpu_time(process, rules, source)
 
 
 def thread(cpu_s, name="", waited_s=0.0, **samples):
@@ -62,6 +68,25 @@ def test_gloos_threads_of_a_rank_that_was_seen_in_no_collective_are_unknown():
 
 def test_a_wait_that_sleeps_stands_for_no_time():
     assert cpu_time([thread(1.0, asleep=900, work=100)], RULES, {}).seconds == {WORK: 1.0}
+
+
+RECEIVE = (
+    "Collective.broadcast (mmload/standin/collective.py:70);Collective._receive (mmload/standin/collective.py:135)"
+)
+
+
+def test_a_thread_that_may_have_slept_has_no_more_samples_there_than_its_time_leaves_room_for():
+    rank = ThreadStacks(tid=1, name="", cpu_s=1.0, stacks={WORK: 60, RECEIVE: 140})
+    time = cpu_time([rank], RULES, {}, rate_hz=100)
+    assert time.seconds == pytest.approx({WORK: 0.6, RECEIVE: 0.4})
+    assert time.shares["broadcast"].samples == 40
+    crowded = ThreadStacks(tid=1, name="", cpu_s=1.0, waited_s=1.0, stacks=rank.stacks)
+    assert cpu_time([crowded], RULES, {}, rate_hz=100).seconds == pytest.approx({WORK: 0.3, RECEIVE: 0.7})
+
+
+def test_a_wait_that_burns_what_its_samples_say_keeps_them():
+    rank = ThreadStacks(tid=1, name="", cpu_s=2.0, stacks={WORK: 60, RECEIVE: 140})
+    assert cpu_time([rank], RULES, {}, rate_hz=100).seconds == pytest.approx({WORK: 0.6, RECEIVE: 1.4})
 
 
 def test_a_thread_that_was_only_seen_asleep_has_burnt_something_all_the_same():

@@ -14,6 +14,7 @@ from mmload.judge.gate import exit_code, judge, worst
 from mmload.model.plan import GeneratorLimits
 from mmload.model.records import CUT_OFF
 from mmload.model.result import CriterionResult
+from mmload.store.append import write_document
 from mmload.store.read import Run, list_runs
 
 EVERY_RANK = {f"scheduler_TP{rank}": 2.0 for rank in range(4)}
@@ -95,8 +96,10 @@ def test_without_stacks_work_is_unknown_and_no_pass(tmp_path):
 
 def test_a_poor_profile_is_no_evidence(tmp_path):
     run = make_run(tmp_path)
-    path = run.layout.manifest
-    path.write_text(path.read_text().replace('"error": null\n      }', '"error": "py-spy died"\n      }'))
+    profile = run.manifest.profile
+    poor = [msgspec.structs.replace(file, error="py-spy died") for file in profile.files]
+    changed = msgspec.structs.replace(profile, files=poor)
+    write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, profile=changed))
     assert result_of(Run(run.layout.path), "cpu_work_pct < 60").needed == "scheduler_TP0: py-spy died"
 
 
@@ -308,6 +311,14 @@ def test_no_rank_is_left_out_of_the_busiest(tmp_path, metric, keep, needed):
     run.layout.processes.write_text("".join(line for n, line in enumerate(lines) if keep(line, n)))
     result = result_of(Run(run.layout.path), f"{metric} < 60")
     assert (result.verdict, result.needed) == ("INCONCLUSIVE", needed)
+
+
+def test_nor_is_a_rank_of_a_replica_that_has_the_number_of_another(tmp_path):
+    run = make_run(tmp_path)
+    lost = msgspec.structs.replace(run.manifest.ranks[0], name="scheduler_DP1_TP0")
+    write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, ranks=[*run.manifest.ranks, lost]))
+    result = result_of(Run(run.layout.path), "cpu_total_pct < 60")
+    assert (result.verdict, result.needed) == ("INCONCLUSIVE", "not sampled: scheduler_DP1_TP0 of 3")
 
 
 def test_cpu_rests_on_as_many_blocks_as_the_window_has(tmp_path):

@@ -5,13 +5,8 @@ from hypothesis import strategies as st
 
 from mmload.analyse.cpu import Interval
 from mmload.analyse.latency import nearest_rank
-from mmload.judge.ratios import (
-    RESAMPLES,
-    _resampled_percentiles,
-    ratio_of_intervals,
-    ratio_of_percentiles,
-    ratio_of_rates,
-)
+from mmload.analyse.ratio import ratio_of_intervals
+from mmload.judge.ratios import RESAMPLES, _resampled_percentiles, ratio_of_percentiles, ratio_of_rates
 
 SEED = 20261120
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from mmload.errors import FolderError
-from mmload.model.records import HostSample, ProcessSample
+from mmload.model.records import GpuSample, HostSample, ProcessSample
 from mmload.observe.cpu import ProcessSampler, sample_host
 from mmload.store.read import read_lines
 
@@ -59,6 +59,31 @@ def test_a_sample_says_who_it_is_of_and_what_it_holds(idle, found, sampler_of, t
     assert 0 < first.uss_bytes <= first.rss_bytes
     assert first.ctx_voluntary > 0
     assert all(sample.uss_bytes is None for sample in later)
+
+
+def test_cpu_seconds_are_those_of_the_process_itself_and_of_the_kernel_for_it(busy, found, sampler_of, tmp_path, until):
+    sampler = sampler_of(found(busy=busy))
+    sampler.start()
+    until(sampler.latest_cpu_pct)
+    sampler.stop()
+    for sample in stored(tmp_path):
+        assert sample.cpu_s == pytest.approx(sample.cpu_user_s + sample.cpu_system_s)
+
+
+SHARES = """
+import mmap
+shared = mmap.mmap(-1, 4_000_000)
+shared.write(bytes(4_000_000))
+print(flush=True)
+input()
+"""
+
+
+def test_shared_memory_that_a_process_maps_is_told_apart_from_its_own(child, found, sampler_of, tmp_path):
+    sampler = sampler_of(found(sharing=child(SHARES)))
+    sampler.start()
+    sampler.stop()
+    assert stored(tmp_path)[0].shm_bytes >= 4_000_000
 
 
 def test_a_process_that_ends_is_told_and_the_others_are_sampled_on(busy, idle, found, sampler_of, tmp_path, until):
@@ -119,6 +144,16 @@ def test_the_host_is_sampled_beside_the_processes(sampler_of, tmp_path):
     samples = list(read_lines(tmp_path / "host.jsonl", HostSample))
     assert samples
     assert samples == sorted(samples, key=lambda sample: sample.t_ns)
+
+
+def test_what_gpus_say_is_part_of_the_host(sampler_of, tmp_path, monkeypatch):
+    gpu = GpuSample(index=0, name="H", power_w=400.0)
+    sampler = sampler_of([])
+    monkeypatch.setattr(sampler._gpus, "look", lambda: ([gpu], "GPU 1 is gone"))
+    sampler.start()
+    sampler.stop()
+    sample, *_ = read_lines(tmp_path / "host.jsonl", HostSample)
+    assert (sample.gpus, sample.gpu_trouble) == ([gpu], "GPU 1 is gone")
 
 
 def test_a_host_sample_holds_what_the_host_has():

@@ -1,6 +1,8 @@
 """Scraping /metrics, and the text that stands there."""
 
+import socket
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from math import inf, isnan
@@ -11,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmload.errors import FolderError
-from mmload.model.records import ServerScrape
+from mmload.model.records import ScrapeLine
+from mmload.observe import metrics
 from mmload.observe.metrics import MetricsScraper
 from mmload.observe.prometheus import parse_prometheus
 from mmload.store.read import read_lines
+from mmload.store.scrapes import whole_scrapes
 
 PAGE = """\
 # HELP sglang:num_running_reqs The number of running requests.
@@ -57,8 +61,41 @@ def serve():
         server.server_close()
 
 
+@pytest.fixture
+def speak():
+    """A server that says to each who connects what a function has it say: its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def serve(say):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                say(connection, ended)
+
+    def start(say):
+        threading.Thread(target=serve, args=(say,), daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    ended.set()
+    listener.close()
+
+
 def scrapes(path):
-    return list(read_lines(path, ServerScrape))
+    return list(whole_scrapes(lambda: read_lines(path, ScrapeLine)))
+
+
+def scraped(url, path):
+    """The records of a scrape at the start and one at the end, or of both in one, and what was warned of."""
+    scraper = MetricsScraper(url, path, interval_s=3600)
+    scraper.start()
+    scraper.stop()
+    return scrapes(path), scraper.warnings
 
 
 @pytest.mark.parametrize(
@@ -184,3 +221,85 @@ def test_a_full_disk_ends_the_scraping_and_is_raised(serve, tmp_path, until):
     until(lambda: scraper.failed)
     with pytest.raises(FolderError, match="full"):
         scraper.stop()
+
+
+def _silence(_connection, ended):
+    ended.wait()
+
+
+def _drip(connection, ended):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\na ")
+    while not ended.wait(0.05):
+        connection.sendall(b"1")
+
+
+def _drip_of_headers(connection, ended):
+    while not ended.wait(0.05):
+        connection.sendall(b"H")
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("say", [_silence, _drip, _drip_of_headers])
+def test_an_answer_that_does_not_end_is_given_up_and_said(speak, tmp_path, monkeypatch, say):
+    monkeypatch.setattr(metrics, "_TIMEOUT_S", 0.3)
+    found, warnings = scraped(speak(say), tmp_path / "server.jsonl")
+    assert found
+    for scrape in found:
+        assert "timed out" in scrape.error or "not complete within 0.3 s" in scrape.error
+        assert scrape.took_ns > 200_000_000
+    assert len(warnings) == 1
+
+
+@pytest.mark.live
+def test_a_page_that_breaks_off_is_no_page(speak, tmp_path):
+    def say(connection, _ended):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n")
+
+    found, _ = scraped(speak(say), tmp_path / "server.jsonl")
+    assert all("IncompleteRead" in scrape.error and scrape.metrics == {} for scrape in found)
+
+
+@pytest.mark.live
+def test_a_page_too_large_is_not_read_to_its_end(speak, tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics, "_MOST_BYTES", 1 << 20)
+
+    def say(connection, ended):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not ended.is_set():
+            connection.sendall(b"a 1\n" * 65536)
+
+    found, _ = scraped(speak(say), tmp_path / "server.jsonl")
+    assert [scrape.error for scrape in found] == ["/metrics is longer than 1 MiB"] * len(found)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("page", [b"\xff\xfe\x00", b'a{b="' + b'"' * 200_000, b"\x00" * 5000])
+def test_garbage_is_an_error_in_the_record(speak, tmp_path, page):
+    def say(connection, _ended):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + page)
+
+    found, warnings = scraped(speak(say), tmp_path / "server.jsonl")
+    assert all(scrape.error and len(scrape.error) < 400 for scrape in found)
+    assert len(warnings) == 1
+
+
+@pytest.mark.live
+def test_a_page_that_is_dear_to_read_is_read_more_rarely_and_said(serve, tmp_path, until, monkeypatch):
+    monkeypatch.setattr(metrics, "_MOST_OF_A_CORE", 1e-6)
+    url, asked = serve((200, "a 1"))
+    scraper = MetricsScraper(url, tmp_path / "server.jsonl", interval_s=0.01)
+    scraper.start()
+    until(lambda: scraper.warnings)
+    scraper.scrape_now()
+    until(lambda: len(asked) == 2)
+    scraper.stop()
+    assert scraper.warnings[0].startswith("server metrics: reading a page takes ")
+    assert len(asked) == 3
+
+
+@pytest.mark.live
+def test_what_is_not_finite_is_left_out(serve, tmp_path):
+    url, _ = serve((200, PAGE))
+    (first, *_), _ = scraped(url, tmp_path / "server.jsonl")
+    assert "nothing" not in first.metrics
+    assert first.took_ns > 0

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
+from itertools import pairwise
 
 import psutil
 import pytest
+from disk import fill
 
 from mmload.errors import FolderError
 from mmload.model.plan import ProfilePlan
@@ -208,6 +210,58 @@ def test_a_folder_that_fills_up_is_raised(busy, found, layout, profiler_of, unti
     until(lambda: profiler._failed)
     with pytest.raises(FolderError, match=r"busy\.folded"):
         profiler.stop()
+
+
+def test_a_disk_that_is_full_when_py_spy_writes_is_raised(busy, found, small_disk):
+    profiler = Profiler(found(busy=busy), create_run_folder(small_disk, "run"), ProfilePlan(), segment_s=60)
+    profiler.start()
+    assert profiler.wait_until_sampling()
+    fill(small_disk)
+    with pytest.raises(FolderError, match="the disk is full"):
+        profiler.stop()
+
+
+def test_a_py_spy_that_hangs_is_killed_and_said(busy, found, profiler_of, monkeypatch):
+    monkeypatch.setattr("mmload.observe.pyspy._GRACE_S", 0.2)
+    profiler = profiler_of(found(busy=busy), segment_s=60)
+    profiler.start()
+    assert profiler.wait_until_sampling()
+    (spy,) = py_spies(busy.pid)
+    spy.suspend()
+    (file,) = profiler.stop().files
+    assert file.error == "1 of 1 segments lost: py-spy hung: killed 0.2 s after it was interrupted"
+    assert not spy.is_running()
+
+
+def test_a_file_that_does_not_hold_what_was_sampled_is_said(busy, found, profiler_of, monkeypatch, until):
+    monkeypatch.setattr("mmload.observe.subject.write_folded", lambda _path, _stacks: None)
+    profiler = profiler_of(found(busy=busy))
+    profiler.start()
+    until(lambda: any(segment.samples for segment in profiler._subjects[0]._segments))
+    (file,) = profiler.stop().files
+    assert file.error == f"its file holds 0 samples, not {file.samples}"
+
+
+def test_each_segment_says_when_it_was_taken_and_what_it_cost(busy, found, profiler_of, until):
+    profiler = profiler_of(found(busy=busy))
+    profiler.start()
+    until(lambda: segments_of(profiler)[0] >= 2)
+    (file,) = profiler.stop().files
+    assert file.samples == sum(segment.samples for segment in file.segments)
+    for before, after in pairwise(file.segments):
+        assert before.start_ns < before.end_ns <= after.start_ns < after.end_ns
+        assert before.cpu_s > 0
+    taken_s = sum(segment.end_ns - segment.start_ns for segment in file.segments) / 1e9
+    assert 0 < file.asked <= 200 * taken_s + 1
+
+
+def test_a_py_spy_that_cannot_be_started_is_said(busy, found, layout, profiler_of, until):
+    (layout.logs / "py-spy-busy.log").mkdir()
+    profiler = profiler_of(found(busy=busy))
+    profiler.start()
+    until(lambda: segments_of(profiler)[0] >= 2)
+    (file,) = profiler.stop().files
+    assert "segments lost: py-spy could not be started (Is a directory)" in file.error
 
 
 def test_stopping_before_the_start_is_no_error(busy, found, profiler_of):

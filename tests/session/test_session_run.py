@@ -7,8 +7,9 @@ import msgspec
 import pytest
 from command import Command
 
-from mmload.model.records import GeneratorSample, HostSample, ProcessSample, RequestRecord, ServerScrape
+from mmload.model.records import GeneratorSample, HostSample, ProcessSample, RequestRecord
 from mmload.model.result import Manifest, Summary
+from mmload.store.read import Run
 
 pytestmark = pytest.mark.live
 
@@ -98,7 +99,29 @@ def test_every_process_is_sampled_with_its_role(runs):
             assert cpu == sorted(cpu)
         assert lines(run, "host.jsonl", HostSample)
         assert lines(run, "generator.jsonl", GeneratorSample)[-1].in_flight == 0
-        assert all(scrape.error is None for scrape in lines(run, "server.jsonl", ServerScrape))
+
+
+def test_the_server_s_metrics_are_known_from_before_the_load_to_behind_it(runs):
+    for run in runs.values():
+        stored = Run(run.run_folder)
+        scrapes = list(stored.server)
+        assert all(scrape.error is None and scrape.metrics for scrape in scrapes)
+        phases = {phase.name: phase for phase in stored.manifest.phases}
+        assert scrapes[0].t_ns < phases["identity"].end_ns
+        assert scrapes[-1].t_ns > max(phase.end_ns for phase in stored.manifest.phases)
+        e2e = stored.summary.server.latencies["e2e"]
+        assert e2e.n == pytest.approx(e2e.client_n, abs=5)
+        assert e2e.mean_ms < e2e.client_ms
+        assert {"running", "queued"} <= stored.summary.server.gauges.keys()
+
+
+def test_a_run_lies_on_one_time_axis(runs, mmload):
+    run = runs["original"]
+    axis = json.loads(mmload("runs", "timeline", run.run_folder, "--json").finish().stdout)
+    assert sum(axis["series"]["offered_rps"]) == len(lines(run, "requests.jsonl", RequestRecord))
+    assert {"measure", "profile"} <= set(axis["phase"])
+    assert {"running", "queued", "cpu_pct.scheduler_TP1", "rss_bytes.tokenizer"} <= axis["series"].keys()
+    assert "server: queued" in run.stderr
 
 
 def test_the_ranks_and_the_tokenizer_are_profiled_with_named_frames(runs):

@@ -1,7 +1,6 @@
 """Bad weather: whatever happens in a run, its exit code is right, what was measured is kept and nothing is left behind."""
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -13,17 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from command import gone
+from command import gone, ranks, without_the_right_to_ptrace
 
 pytestmark = pytest.mark.live
 
 QUICK = ("--rate", "20", "--warmup", "0s", "--duration", "3s", "--no-profile")
 LONG = ("--rate", "20", "--warmup", "0s", "--duration", "60s", "--no-profile")
-
-
-def ranks(command):
-    found = [child for child in command.children() if "sglang::scheduler" in " ".join(child.cmdline())]
-    return sorted(found, key=lambda child: child.cmdline()[0])
 
 
 def workers(command):
@@ -58,8 +52,14 @@ def test_a_hung_server_is_told_from_a_slow_one_and_its_stacks_are_saved(mmload):
     run.finish(timeout_s=120)
     assert run.code == 5
     assert "the server hangs" in run.stderr
-    assert {"scheduler_TP0.txt", "scheduler_TP1.txt"} <= {path.name for path in (run.run_folder / "dumps").iterdir()}
-    assert "event_loop" in (run.run_folder / "dumps" / "scheduler_TP0.txt").read_text()
+    manifest = run.document("manifest.json")
+    stall = manifest["stalls"][-1]
+    assert stall["end_ns"] is None
+    assert "scheduler_TP0 (pid " in stall["sentence"]
+    assert manifest["error"].endswith(f"/health is silent; {stall['sentence']}")
+    dumps = run.run_folder / stall["dumps"]
+    assert {"scheduler_TP0.txt", "scheduler_TP1.txt"} <= {path.name for path in dumps.iterdir()}
+    assert "event_loop" in (dumps / "scheduler_TP0.txt").read_text()
     assert gone(everything)
 
 
@@ -157,18 +157,6 @@ def test_a_full_disk_keeps_what_was_written_and_is_sealed_all_the_same(mmload, s
     assert json.loads(run.stdout) == json.loads((folder / "summary.json").read_text())
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 500 kB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", folder], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("a small file system can't be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
 def test_a_server_that_is_attached_to_is_never_ended(mmload, standin):
     server = standin("--variant", "optimized")
     run = mmload("run", *QUICK, "--url", server.url, "--json").finish()
@@ -222,12 +210,6 @@ def test_a_port_in_use_is_said_with_the_mend(mmload, standin):
     assert "--url" in run.stderr
 
 
-def without_the_right_to_ptrace():
-    """What a container without SYS_PTRACE is: the capability can't be had any more by what is executed next."""
-    pr_capbset_drop, cap_sys_ptrace = 24, 19
-    assert ctypes.CDLL(None).prctl(pr_capbset_drop, cap_sys_ptrace, 0, 0, 0) == 0
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up a capability that it has")
 def test_without_the_right_to_ptrace_the_run_goes_on_without_stacks_and_says_the_mend(mmload, standin):
     server = standin("--variant", "original")
@@ -270,6 +252,7 @@ def test_a_slow_server_is_not_called_hung_and_its_timeouts_are_counted(mmload, e
     assert summary["status"] == "complete"
     assert summary["outcomes"] == {"timeout": 48}
     assert summary["response_ms"]["p50"] is None
+    assert summary["stalls"] == []
     assert not (run.run_folder / "dumps").exists()
 
 

@@ -3,11 +3,13 @@
 import pytest
 from planted import SPOILED_PX
 from served import chat, picture
-from sglang_asked import QUESTIONS, answers_of, check_answers_and_row, outlast_a_storm
+from sglang_asked import QUESTIONS, answers_of, check_answers_and_row, measured, outlast_a_storm
 from sglang_server import SglangServer
 from variant_rows import Grown, built, eventually
 
+from mmload.analyse.summary import summarise
 from mmload.serve.sglang_cpu.place import CpuEngine
+from mmload.store.read import Run
 
 pytestmark = pytest.mark.sglang
 
@@ -23,15 +25,23 @@ def engine(request):
 
 
 @pytest.fixture(scope="module")
-def truth(engine, tmp_path_factory):
-    """What the server as it is answers."""
+def stock(engine, tmp_path_factory):
+    """What the server as it is answers, and the summary of a run against it."""
+    out = tmp_path_factory.mktemp("run")
     server = SglangServer("stock", tmp_path_factory.mktemp("stock") / "server.log", engine=engine)
     try:
         answers = answers_of(server)
+        measured(out, "--url", server.url)
     finally:
         server.end()
     assert len(set(answers.values())) == len(QUESTIONS)
-    return answers
+    (folder,) = out.iterdir()
+    return answers, summarise(Run(folder))
+
+
+@pytest.fixture(scope="module")
+def truth(stock):
+    return stock[0]
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
@@ -51,6 +61,27 @@ def test_the_answers_are_those_of_stock_and_the_counters_prove_the_card(hosted, 
     grown = check_answers_and_row(server, variant, truth)
     hashed = [seconds > 0 for seconds in grown("hash_cpu_seconds")]
     assert hashed == [count > 0 for count in built(variant, 2, 1)]
+
+
+def test_the_server_s_own_figures_stand_beside_the_client_s(engine, stock):
+    _, summary = stock
+    latencies, ranks = summary.server.latencies, {"scheduler_TP0", "scheduler_TP1"}
+    assert {"e2e", "ttft", "queue"} <= latencies.keys()
+    assert latencies["e2e"].n == pytest.approx(latencies["e2e"].client_n, abs=2)
+    assert latencies["e2e"].mean_ms < latencies["e2e"].client_ms
+    assert set(summary.server.gauges) == {
+        "running",
+        "queued",
+        "generation_tokens_per_s",
+        "token_usage",
+        "cache_hit_rate",
+    }
+    counts_itself = engine.endswith("0.5.23")
+    assert set(summary.server.schedulers) == (ranks if counts_itself else set())
+    for name, own in summary.server.schedulers.items():
+        assert sum(own.stages.values()) == pytest.approx(1)
+        assert own.cpu_pct == pytest.approx(summary.cpu[name].total_pct, rel=0.5)  # not quite the same time
+    assert [said for said in summary.warnings if "of its own" in said] == []  # held against each other in the same time
 
 
 def test_a_storm_of_requests_and_aborts_mixes_nothing_up_and_leaves_nothing(hosted):

@@ -12,14 +12,19 @@ from mmload.model.live import LiveView
 from mmload.model.result import (
     Clock,
     CriterionResult,
+    Estimate,
     GeneratorHealth,
+    GpuUse,
     Manifest,
     Phase,
+    PhaseCpu,
     ProcessCpu,
+    ProcessMemory,
     ProfileFile,
     ProfileInfo,
     Quantiles,
     RankInfo,
+    ShmUse,
     Summary,
     Verdict,
 )
@@ -52,6 +57,9 @@ def rank_cpu(total: float) -> ProcessCpu:
         work_pct=total * 0.87,
         work_low=total * 0.82,
         work_high=total * 0.92,
+        user_pct=total * 0.81,
+        system_pct=total * 0.19,
+        native_pct=total * 0.043,
         rss_max_bytes=int(total * 12_100_000),
         samples=101,
         stack_samples=812,
@@ -72,7 +80,30 @@ def rank_cpu(total: float) -> ProcessCpu:
             ("get_next_batch_to_run (mmload/standin/rank.py:204)", 0.097),
             ("process_batch_result (mmload/standin/rank.py:241)", 0.071),
         ],
+        by_phase={
+            "broadcast": phase_cpu(0.183, 149, total * 0.018),
+            "pickle": phase_cpu(0.139, 113, total * 0.014),
+            "schedule": phase_cpu(0.154, 125, total * 0.0155),
+        },
+        other=[("ZMQbg/IO/0 (native thread)", 0.043), ("seldom (nowhere.py)", 0.004)],
     )
+
+
+def phase_cpu(share: float, samples: int, ms: float) -> PhaseCpu:
+    cost = Estimate(value=ms, low=ms * 0.8, high=ms * 1.2)
+    return PhaseCpu(share=share, low=share - 0.03, high=share + 0.03, samples=samples, ms_per_request=cost)
+
+
+def memory(size: int, **changes: Any) -> ProcessMemory:
+    held = ProcessMemory(
+        rss_max_bytes=size,
+        rss_end_bytes=size - 1_300_000,
+        uss_bytes=size // 2,
+        shm_bytes=size // 7,
+        fds_max=41,
+        threads_max=12,
+    )
+    return msgspec.structs.replace(held, **changes)
 
 
 def summary(**changes: Any) -> Summary:
@@ -128,6 +159,27 @@ def summary(**changes: Any) -> Summary:
                 total_pct=22.6, total_low=21.5, total_high=23.7, rss_max_bytes=131_000_000, samples=103
             ),
         },
+        memory={
+            "tokenizer": memory(318_000_000, fds_max=108, threads_max=14),
+            "scheduler_TP0": memory(413_820_000),
+            "scheduler_TP1": memory(384_780_000),
+            "generator-0": memory(131_000_000, uss_bytes=None, shm_bytes=None, fds_max=None),
+        },
+        shm=ShmUse(start_bytes=61_100_000, max_bytes=92_400_000, end_bytes=63_700_000),
+        gpus=[
+            GpuUse(
+                index=0,
+                name="NVIDIA H100",
+                samples=20,
+                kernel_ran_pct=83.4,
+                memory_max_bytes=41_200_000_000,
+                memory_total_bytes=85_900_000_000,
+                power_mean_w=412.3,
+                power_max_w=523.8,
+                process_memory_bytes={"scheduler_TP0": 40_100_000_000, "scheduler_TP1": None},
+            )
+        ],
+        gpu_trouble="GPU 1 (NVIDIA H100) is gone: GPU is lost",
         generator=GeneratorHealth(
             scheduled=2000,
             sent=2000,
@@ -139,6 +191,12 @@ def summary(**changes: Any) -> Summary:
             cpu_pct=22.6,
             cpu_s_per_1000_requests=0.226,
         ),
+        phase_cpu_ms_per_request={
+            "build": Estimate(value=0.773, low=0.704, high=0.851),
+            "handoff": Estimate(value=2.108, low=1.946, high=2.277),
+        },
+        handoff_source="counters",
+        findings=["scheduler_TP1 is skewed: its own work is 61 % (58 to 64) of a core, that of its peers 22 % at most"],
         handoff={
             "build_cpu_ms_per_request": 0.812,
             'build_cpu_ms_per_request{process="tokenizer"}': 0.812,

@@ -68,3 +68,11 @@ def test_a_stacked_bar_of_everything_is_full():
 )
 def test_charts_use_only_what_the_encoding_can_take(encoding, glyphs):
     assert glyphs_for(encoding) is glyphs
+
+
+def test_a_sparkline_tells_unknown_from_infinite():
+    nan, inf = float("nan"), float("inf")
+    assert sparkline([nan, 0, inf, 8, nan], 9) == " ▁∞█ "
+    assert sparkline([nan, 0, inf, 8, nan], 9, glyphs=ASCII) == " _^# "
+    assert sparkline([nan, 8, 0, 0, nan, nan], 3) == "█▁ "
+    assert sparkline([nan, nan], 2) == "  "

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from show_samples import NO_QUANTILES, RUN_ID, drawn, drawn_lines, manifest, quantiles, summary
+from show_samples import NO_QUANTILES, RUN_ID, drawn, drawn_lines, manifest, memory, phase_cpu, quantiles, summary
 
 from mmload.model.records import OUTCOMES
-from mmload.model.result import GeneratorHealth, ProcessCpu, Quantiles, Summary
+from mmload.model.result import Estimate, GeneratorHealth, ProcessCpu, ProcessMemory, Quantiles, Summary
 from mmload.plan.phases import PHASES
 from mmload.show.palette import PHASE_COLOURS, PHASE_LETTERS
 from mmload.show.terminal_figures import figures
@@ -119,6 +119,25 @@ def test_a_warning_of_manifest_and_summary_is_shown_once():
     assert "! another" in text
 
 
+def test_findings_stand_above_the_warnings():
+    shown = lines(summary(findings=["a rank is skewed"], warnings=["something small"]), warnings=[])
+    assert shown.index("> a rank is skewed") < shown.index("! something small")
+
+
+def test_costs_by_the_stack_samples_have_their_intervals_and_are_named_where_they_stand_for_counters():
+    shown = "\n".join(lines(summary(handoff_source="samples")))
+    assert "handoff, by stack samples" in shown
+    assert "build 0.77 ms per answer (0.70 to 0.85)" in shown
+    assert "handoff of a request" in "\n".join(lines())
+
+
+def test_growth_is_a_column_where_it_is_known():
+    growing = memory(10**9, growth_mb_per_h=Estimate(value=12.5, low=9.1, high=15.9))
+    shown = lines(summary(memory={"scheduler_TP0": growing}))
+    assert "growth, MB/h" in next(line for line in shown if line.startswith("memory"))
+    assert not any("growth" in line for line in lines())
+
+
 def test_the_last_lines_are_the_folder_and_the_next_command():
     assert lines()[-2:] == [f"run folder  profiles/{RUN_ID}", f"next        mmload gate {RUN_ID}"]
     assert lines(summary(run_dir=f"elsewhere/{RUN_ID}"))[-1] == f"next        mmload gate elsewhere/{RUN_ID}"
@@ -134,7 +153,7 @@ def test_a_phase_that_no_palette_knows_is_still_shown():
 def test_more_ranks_than_fit_are_shown_below_each_other():
     rank = summary().cpu["scheduler_TP0"]
     text = "\n".join(lines(summary(cpu={f"scheduler_TP{i}": rank for i in range(16)})))
-    assert text.count("on-CPU samples, %") > 1
+    assert text.count("share of its CPU, %") > 1
     assert all(f"TP{i}" in text for i in range(16))
 
 
@@ -163,6 +182,22 @@ some_cpu = st.builds(
     stack_samples=st.integers(0, 100_000),
     phases=st.dictionaries(st.sampled_from([*PHASE_COLOURS, "unheard-of"]), shares, max_size=5),
     hottest=st.lists(st.tuples(st.text(max_size=90), shares), max_size=4),
+    user_pct=st.none() | percents,
+    system_pct=st.none() | percents,
+    native_pct=st.none() | percents,
+    by_phase=st.dictionaries(st.sampled_from(PHASES), st.builds(phase_cpu, shares, st.integers(0, 9), milliseconds)),
+    other=st.lists(st.tuples(st.text(max_size=90), st.floats(0.01, 1)), max_size=4),
+)
+sizes = st.integers(0, 10**15)
+some_memory = st.builds(
+    ProcessMemory,
+    rss_max_bytes=sizes,
+    rss_end_bytes=sizes,
+    uss_bytes=st.none() | sizes,
+    shm_bytes=st.none() | sizes,
+    fds_max=st.none() | st.integers(0, 10**6),
+    threads_max=st.integers(1, 10**5),
+    growth_mb_per_h=st.none() | st.builds(Estimate, value=st.floats(-1e6, 1e6)),
 )
 some_health = st.builds(
     GeneratorHealth,
@@ -191,6 +226,8 @@ def some_summary(draw) -> Summary:
         response_ms=draw(some_quantiles()),
         ttft_ms=draw(some_quantiles()),
         cpu=draw(st.dictionaries(names, some_cpu, max_size=5)),
+        memory=draw(st.dictionaries(names, some_memory, max_size=5)),
+        findings=draw(st.lists(st.text(max_size=200), max_size=2)),
         generator=draw(some_health),
         handoff=draw(st.dictionaries(st.text(max_size=40), st.floats(0, 1e6), max_size=3)),
         warnings=draw(st.lists(st.text(max_size=200), max_size=2)),
@@ -223,8 +260,10 @@ def test_every_figure_is_there(changed, width):
         assert name in text
         for value in (process.total_pct, process.work_pct):
             assert figures([value], most=1)[0] in text or figures([value, 9.99], most=1)[0] in text
-        for part in (*process.phases.values(), *dict(process.hottest).values()):
+        for part in (*process.phases.values(), *dict(process.hottest).values(), *dict(process.other).values()):
             assert f"{100 * part:.1f}" in text
+        for phase in process.by_phase.values():
+            assert f"{phase.ms_per_request.value:.3f}" in text
 
 
 def test_processes_stand_in_the_order_of_a_request_with_ranks_by_number():

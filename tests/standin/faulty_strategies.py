@@ -1,6 +1,8 @@
 """Strategies that do it wrongly, for a server started with `--rank-variant 1=faulty_strategies:NAME`."""
 
 import resource
+import threading
+import time
 
 from mmload.handoff.async_broadcast import AsyncBatch, AsyncBroadcast
 from mmload.handoff.batch_broadcast import BatchBroadcast
@@ -117,3 +119,42 @@ CannotBuild_async_broadcast = cannot_build(AsyncBroadcast)
 CannotBuild_async_batch = cannot_build(AsyncBatch)
 CannotBuild_combined = cannot_build(Combined)
 CannotBuild_delta = cannot_build(Delta)
+
+
+def burn(cpu_ms):
+    """Burn this much CPU time of the calling thread, however long that takes."""
+    end_ns = time.thread_time_ns() + cpu_ms * 1_000_000
+    while time.thread_time_ns() < end_ns:
+        pass
+
+
+class SlowRank(Original):
+    """Rank 1 takes 15 ms of CPU more for each request than its peers."""
+
+    name = "slow-rank"
+
+    def materialise(self, request):
+        if self.host.rank == 1:
+            burn(15)
+        return super().materialise(request)
+
+
+class HotTokenizer(Original):
+    """The tokenizer takes 30 ms of CPU more for each request."""
+
+    name = "hot-tokenizer"
+
+    def at_tokenizer(self, raw):
+        burn(30)
+        return super().at_tokenizer(raw)
+
+
+class ManyThreads(Original):
+    """Each process has a hundred threads more, as one with thread pools: all of them wait."""
+
+    name = "many-threads"
+
+    def __init__(self, host):
+        super().__init__(host)
+        for _ in range(100):
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
