@@ -60,13 +60,15 @@ class CpuTime(msgspec.Struct, frozen=True, kw_only=True):
         return _together(self.parts, phases)
 
 
-def cpu_time(process: ProcessThreads, rules: PhaseRules, source: Mapping[str, str]) -> CpuTime | None:
-    """None when the process burnt nothing. source: 'file:line' -> text, as stored beside the stacks; without it rules
-    on lines match nothing, so that more counts as work."""
+def cpu_time(process: ProcessThreads, rules: PhaseRules, source: Mapping[str, str]) -> CpuTime:
+    """Of a process that burnt nothing there are no shares; what it burns at other times may be work or not.
+
+    source: 'file:line' -> text, as stored beside the stacks; without it rules on lines match nothing, so that more
+    counts as work."""
     threads = process.threads
     total_s = sum(thread.cpu_s for thread in threads)
     if total_s <= 0:
-        return None
+        return CpuTime(seconds={}, shares={}, work=Interval(1.0, 0.0, 1.0), samples=0, native=0.0, parts=[])
     judge = Judge(rules, source)
     taken = sum(sum(thread.stacks.values()) for thread in threads)
     lost = process.errors / (taken + process.errors) if taken else 0.0

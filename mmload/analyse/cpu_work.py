@@ -38,7 +38,7 @@ class WorkShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def work_shares(run: Run) -> dict[str, WorkShare]:
-    """Process name -> its work share; processes without samples, or that burnt nothing, are left out."""
+    """Process name -> its work share; processes without a profile are left out."""
     rules, source = rules_for(run.manifest.engine), read_source(run.layout)
     profile = run.manifest.profile
     troubles = {file.process: file.error for file in profile.files}
@@ -62,10 +62,8 @@ def work_share(
             return None
         threads = ProcessThreads(seconds=1.0, threads=[ThreadStacks(tid=0, name="", cpu_s=1.0, stacks=dict(stacks))])
     time = cpu_time(threads, rules, source)
-    if time is None:
-        return None
     unknown = {stack: seconds for stack, seconds in time.seconds.items() if judge.phase(stack) == "other"}
-    of_all = sum(unknown.values()) / sum(time.seconds.values())
+    of_all = sum(unknown.values()) / (sum(time.seconds.values()) or 1.0)
     return WorkShare(
         work=time.work,
         samples=time.samples,
