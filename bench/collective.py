@@ -178,7 +178,7 @@ def take_part(
     keep_freed_memory()
     (group,) = join_groups(rank, size, store, count=1)
     tree = Collective(rank, parent, children)
-    by = ways(rank == 0, tree, GlooCollective(rank, parent, children, spin=False, group=group), group)
+    by = ways(rank == 0, tree, GlooCollective(rank, parent, children, group), group)
     while True:
         try:
             way, size_bytes = pipe.recv()

@@ -42,22 +42,20 @@ def parent_of(rank: int) -> int:
 class Collective:
     """One rank's end. parent: the socket to `parent_of(rank)`, None on rank 0. children: rank -> socket.
 
-    spin: wait for bytes by asking again and again, as SGLang's idle loop does, instead of sleeping in the kernel.
-    """
+    A rank that waits for a peer sleeps in the kernel, as in gloo; the entry rank polls, and has all take part."""
 
     def __init__(
         self,
         rank: int,
         parent: socket.socket | None,
         children: Mapping[int, socket.socket],
-        spin: bool = False,
     ) -> None:
         self.rank = rank
         self.is_root = parent is None
         self._parent = parent
         self._children = dict(sorted(children.items()))
         for sock in filter(None, (parent, *children.values())):
-            sock.setblocking(not spin)
+            sock.setblocking(True)
 
     def broadcast(self, tag: bytes, buffer: bytes | bytearray | memoryview) -> None:
         """From rank 0's buffer into everyone else's, which has the same length. tag: one byte.
@@ -123,8 +121,6 @@ class Collective:
         while view:
             try:
                 view = view[sock.send(view) :]
-            except BlockingIOError:
-                continue
             except OSError as error:
                 raise self._lost(sock) from error
 
@@ -132,8 +128,6 @@ class Collective:
         while view:
             try:
                 got = sock.recv_into(view, flags=socket.MSG_WAITALL)
-            except BlockingIOError:
-                continue
             except OSError as error:
                 raise self._lost(sock) from error
             if got == 0:

@@ -25,7 +25,7 @@ _FOR_EVER = timedelta(days=365)  # an idle rank waits in a broadcast; gloo itsel
 class GlooCollective(Collective):
     """One rank's end. A gather, which stands for the device's own collectives, goes over the sockets still.
 
-    parent, children, spin: as in Collective. group: one that `join_groups` made. Gloo knows no tags, so ranks that
+    parent, children: as in Collective. group: one that `join_groups` made. Gloo knows no tags, so ranks that
     meet in different operations are not told; and it can't be shut down: who waits in it hears of the end of a peer's
     process.
     """
@@ -35,10 +35,9 @@ class GlooCollective(Collective):
         rank: int,
         parent: socket.socket | None,
         children: Mapping[int, socket.socket],
-        spin: bool,
         group: Any,
     ) -> None:
-        super().__init__(rank, parent, children, spin)
+        super().__init__(rank, parent, children)
         self._group = group
         self._torch: Any = importlib.import_module("torch")
 

@@ -33,13 +33,13 @@ class TreeFds(msgspec.Struct, frozen=True):
     def all(self) -> list[int]:
         return [*self.children.values(), *([] if self.parent is None else [self.parent])]
 
-    def collective(self, rank: int, spin: bool, group: Any = None) -> Collective:
+    def collective(self, rank: int, group: Any = None) -> Collective:
         """The rank's end of a Collective, made of them. group: of gloo, to broadcast in."""
         parent = None if self.parent is None else socket.socket(fileno=self.parent)
         children = {child: socket.socket(fileno=fd) for child, fd in self.children.items()}
         if group is None:
-            return Collective(rank, parent, children, spin)
-        return GlooCollective(rank, parent, children, spin, group)
+            return Collective(rank, parent, children)
+        return GlooCollective(rank, parent, children, group)
 
 
 class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +75,8 @@ def main() -> None:
     keep_freed_memory()
     setproctitle.setproctitle("sglang::scheduler" + (f"_TP{spec.rank}" if spec.size > 1 else ""))
     groups = join_groups(spec.rank, spec.size, Path(spec.gloo_store), count=2) if spec.gloo_store else (None, None)
-    collective = spec.tree.collective(spec.rank, spec.poll_on_idle, groups[0])
-    second = spec.second_tree.collective(spec.rank, spin=False, group=groups[1])  # nothing idles in it
+    collective = spec.tree.collective(spec.rank, groups[0])
+    second = spec.second_tree.collective(spec.rank, groups[1])
     counters = CounterTable(Path(spec.counters_path)).counters(process_name(spec.rank))
     host = RankHost(spec.rank, spec.size, collective, second, counters, spec.modelled_s)
     strategy = strategy_class(spec.variant)(host)

@@ -9,7 +9,7 @@ from mmload.standin.collective import Collective, parent_of
 PATIENCE_S = 20
 
 
-def group(size, spin=False):
+def group(size):
     """Of each rank, its end."""
     edges = {rank: socket.socketpair() for rank in range(1, size)}
     return [
@@ -17,7 +17,6 @@ def group(size, spin=False):
             rank,
             edges[rank][1] if rank else None,
             {child: ends[0] for child, ends in edges.items() if parent_of(child) == rank},
-            spin,
         )
         for rank in range(size)
     ]

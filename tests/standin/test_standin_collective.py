@@ -25,11 +25,10 @@ def test_the_parent_of_a_rank_lacks_its_highest_bit(rank):
     assert parent < rank ^ parent
 
 
-@pytest.mark.parametrize("spin", [False, True])
 @settings(max_examples=10, deadline=None)
 @given(size=st.integers(1, 8), data=st.binary(max_size=5000))
-def test_a_broadcast_brings_the_entry_ranks_bytes_to_every_rank(spin, size, data):
-    ranks = group(size, spin)
+def test_a_broadcast_brings_the_entry_ranks_bytes_to_every_rank(size, data):
+    ranks = group(size)
 
     def take_part(rank):
         length = rank.broadcast_size(b"x", len(data) if rank.rank == 0 else 0)
@@ -92,9 +91,8 @@ def test_a_sender_waits_for_its_receiver_even_where_the_kernel_would_take_the_by
     assert len(outcome) == 1
 
 
-@pytest.mark.parametrize("spin", [False, True])
-def test_a_rank_that_waits_for_one_that_ends_is_told_so(spin):
-    entry, other = group(2, spin)
+def test_a_rank_that_waits_for_one_that_ends_is_told_so():
+    entry, other = group(2)
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(other.broadcast_size, b"x")
         entry.close()
@@ -102,9 +100,8 @@ def test_a_rank_that_waits_for_one_that_ends_is_told_so(spin):
             waiting.result(PATIENCE_S)
 
 
-@pytest.mark.parametrize("spin", [False, True])
-def test_a_collective_that_is_shut_down_wakes_its_own_thread_and_its_peers(spin):
-    entry, other, third = group(3, spin)
+def test_a_collective_that_is_shut_down_wakes_its_own_thread_and_its_peers():
+    entry, other, third = group(3)
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(rank.broadcast_size, b"x") for rank in (other, third)]
         other.shut_down()
