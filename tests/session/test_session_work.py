@@ -16,5 +16,5 @@ def test_a_server_at_rest_works_next_to_nothing_whether_it_polls_or_sleeps(
     assert profile.code == 0, profile.stderr
     ranks = [cpu for name, cpu in json.loads(profile.stdout)["cpu"].items() if name.startswith("scheduler")]
     assert len(ranks) == 2
-    assert least_pct < sum(rank["total_pct"] for rank in ranks) < most_pct, "two ranks may have to share a core"
+    assert least_pct <= sum(rank["total_pct"] for rank in ranks) < most_pct, "two ranks may have to share a core"
     assert all(rank["work_pct"] < 3 for rank in ranks)
