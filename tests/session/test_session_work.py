@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.live
 
 
-@pytest.mark.parametrize(("policy", "least_pct", "most_pct"), [("--poll-on-idle", 60, 210), ("", 0, 10)])
+@pytest.mark.parametrize(("policy", "least_pct", "most_pct"), [("--poll-on-idle", 40, 210), ("", 0, 10)])
 def test_a_server_at_rest_works_next_to_nothing_whether_it_polls_or_sleeps(
     standin, mmload, policy, least_pct, most_pct
 ):
