@@ -149,8 +149,8 @@ def profiled_work(process: subprocess.Popen[str], turns: int, mode: ProfileMode)
         assert profiler.wait_until_sampling()
         work = worked(process, turns)
         (file,) = profiler.stop().files
-    assert file.error is None, file.error
     (segment,) = file.segments
+    assert segment.error is None, segment.error
     return work._replace(py_spy_s=(segment.end_ns - segment.start_ns) / 1e9, py_spy_cpu_s=segment.cpu_s)
 
 

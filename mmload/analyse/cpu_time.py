@@ -57,7 +57,7 @@ class CpuTime(msgspec.Struct, frozen=True, kw_only=True):
 
     def share_of(self, phases: Sequence[PhaseName]) -> Interval:
         """The share of several phases together, whether they occur or not."""
-        return _together(self.parts, phases)
+        return _together(self.parts, phases) if self.parts else Interval(0.0, 0.0, 1.0)
 
 
 def cpu_time(process: ProcessThreads, rules: PhaseRules, source: Mapping[str, str]) -> CpuTime:
@@ -72,10 +72,11 @@ def cpu_time(process: ProcessThreads, rules: PhaseRules, source: Mapping[str, st
     judge = Judge(rules, source)
     taken = sum(sum(thread.stacks.values()) for thread in threads)
     lost = process.errors / (taken + process.errors) if taken else 0.0
-    seen = {id(thread): _awake(thread, judge, process.rate_hz * (1 - lost)) for thread in threads}
+    rate_hz = process.rate_hz * (1 - lost)
+    seen = {id(thread): _awake(thread, judge, rate_hz) for thread in threads}
     parts = [
-        _sampled(thread, thread.cpu_s / total_s, seen[id(thread)], judge, lost)
-        if seen[id(thread)]
+        _sampled(thread, thread.cpu_s / total_s, awake, lost, _doubtful(thread, awake, judge, rate_hz), judge)
+        if (awake := seen[id(thread)])
         else _native(thread, thread.cpu_s / total_s, judge.callers_of(thread.name, seen.values()), judge)
         for thread in threads
         if thread.cpu_s > 0
@@ -105,7 +106,8 @@ class _Part(msgspec.Struct, frozen=True):
     """One thread. kind: whose samples say what it did: its own, those of the threads that it works for, or nobody's.
     weight: its share of the process's CPU. stacks: stack -> share of the process's CPU. counts: those samples by phase.
     crowded: the share of its running time in which it had no core. lost: the share of its samples that failed; nobody
-    knows of which phase they were, and deep stacks that change quickly fail more often than a poll."""
+    knows of which phase they were, and deep stacks that change quickly fail more often than a poll. doubtful: those of
+    `counts` that may stand for no CPU."""
 
     kind: Literal["sampled", "lent", "unknown"]
     weight: float
@@ -113,6 +115,7 @@ class _Part(msgspec.Struct, frozen=True):
     counts: dict[PhaseName, float]
     crowded: float = 0.0
     lost: float = 0.0
+    doubtful: dict[PhaseName, float] = {}
 
     def share(self, phases: Sequence[PhaseName]) -> Interval:
         """Of some phases in this thread."""
@@ -124,6 +127,14 @@ class _Part(msgspec.Struct, frozen=True):
             return wilson(count, samples)
         rest = samples - count
         return Interval(count / samples, count / (count + LENT * rest), LENT * count / (LENT * count + rest))
+
+    def doubt(self, phases: Sequence[PhaseName]) -> tuple[float, float]:
+        """How much less and how much more the share of these is, where the doubtful samples are left out."""
+        count, samples = sum(self.counts[phase] for phase in phases), sum(self.counts.values())
+        within = sum(self.doubtful.get(phase, 0.0) for phase in phases)
+        others = sum(self.doubtful.values()) - within
+        value = count / samples
+        return value - (count - within) / (samples - within), count / (samples - others) - value
 
 
 def _awake(thread: ThreadStacks, judge: Judge, rate_hz: float) -> dict[str, float]:
@@ -137,9 +148,26 @@ def _awake(thread: ThreadStacks, judge: Judge, rate_hz: float) -> dict[str, floa
     return awake
 
 
-def _sampled(thread: ThreadStacks, weight: float, awake: Mapping[str, float], judge: Judge, lost: float) -> _Part:
+def _doubtful(thread: ThreadStacks, awake: Mapping[str, float], judge: Judge, rate_hz: float) -> dict[PhaseName, float]:
+    """Samples of work in functions in which the thread may sleep, as far as there are more samples than its CPU has
+    ticks: one that is woken there waits there for a core, and counts as running. rate_hz: as in `_awake`."""
+    blocking = {s: n for s, n in awake.items() if judge.may_block(s) and judge.phase(s) not in IDLE_PHASES}
+    perhaps, more = sum(blocking.values()), max(0.0, sum(awake.values()) - max(1.0, rate_hz * thread.cpu_s))
+    if not rate_hz or not perhaps:
+        return {}
+    return _by_phase({stack: n * min(1.0, more / perhaps) for stack, n in blocking.items()}, judge)
+
+
+def _sampled(
+    thread: ThreadStacks,
+    weight: float,
+    awake: Mapping[str, float],
+    lost: float,
+    doubtful: dict[PhaseName, float],
+    judge: Judge,
+) -> _Part:
     crowded = thread.waited_s / (thread.cpu_s + thread.waited_s)
-    return _Part("sampled", weight, _divided(weight, awake), _by_phase(awake, judge), crowded, lost)
+    return _Part("sampled", weight, _divided(weight, awake), _by_phase(awake, judge), crowded, lost, doubtful)
 
 
 def _native(thread: ThreadStacks, weight: float, callers: Mapping[str, float], judge: Judge) -> _Part:
@@ -174,8 +202,9 @@ def _together(parts: Sequence[_Part], phases: Sequence[PhaseName]) -> Interval:
         if part.kind == "sampled":
             below_squared, above_squared = below_squared + less**2, above_squared + more**2
             systematic = SYSTEMATIC + CROWDED * part.crowded
-            less = part.weight * (systematic + part.lost * share.value)
-            more = part.weight * (systematic + part.lost * (1 - share.value))
+            doubt_less, doubt_more = part.doubt(phases)
+            less = part.weight * (systematic + part.lost * share.value + doubt_less)
+            more = part.weight * (systematic + part.lost * (1 - share.value) + doubt_more)
         below, above = below + less, above + more
     return Interval(
         value,

@@ -78,7 +78,8 @@ class HandoffCounters(msgspec.Struct, frozen=True):
 
 
 def handoff_counters(scrapes: Iterable[ServerScrape], window: Window) -> HandoffCounters | None:
-    """The counters in the window; None when the server exports none or a process spent something and met no request."""
+    """The counters in the window; None when the server exports none, when a process spent something and met no request,
+    and when one began anew."""
     rows = _Rows()
     for scrape in scrapes:
         if window.start_ns <= scrape.t_ns <= window.end_ns:
@@ -89,6 +90,8 @@ def handoff_counters(scrapes: Iterable[ServerScrape], window: Window) -> Handoff
     if not processes or any(columns.get(column, {}).keys() != processes for column in needed):
         return None
     counters = HandoffCounters(columns, span_s)
+    if any((np.diff(counters.requests(process)) < 0).any() for process in processes):
+        return None
     met = [growth(counters.requests(process)) for process in counters.processes]
     return counters if met and min(met) > 0 else None
 

@@ -41,7 +41,7 @@ def measure_window(run: Run) -> Window | None:
     name = "profile" if manifest.kind == "profile" else "measure"
     phase = next((phase for phase in manifest.phases if phase.name == name), None)
     if manifest.status == "complete":
-        return Window(phase.start_ns, phase.end_ns, complete=True) if phase else None
+        return Window(phase.start_ns, phase.end_ns, complete=True) if phase and phase.end_ns > phase.start_ns else None
     start_ns = phase.start_ns if phase else _first_due_ns(run.requests)
     if start_ns is None:
         return None

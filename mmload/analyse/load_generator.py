@@ -98,7 +98,7 @@ def generator_warnings(health: GeneratorHealth, response_p99_ms: float | None) -
         return []
     share = health.lag_p99_ms / response_p99_ms
     late = f"requests were sent {health.lag_p99_ms:.1f} ms late (p99), {share:.0%} of the P99 response time"
-    return [f"{late}: the server is so much better than it looks"]
+    return [f"{late}: the server is better than it looks by as much"]
 
 
 def _share_of_response(lag_ms: float | None, measured: RequestTable) -> float | None:

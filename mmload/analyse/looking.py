@@ -20,7 +20,7 @@ from mmload.analyse.cpu import Interval, ProcessSeries, block_total_pct
 from mmload.analyse.cpu_work import WorkShare
 from mmload.analyse.load import Window, answers_per_block
 from mmload.analyse.ratio import ratio_of_intervals
-from mmload.model.result import Estimate, Looking, Manifest
+from mmload.model.result import Estimate, Looking, Manifest, Stall
 from mmload.store.read import Run
 from mmload.store.requests import ABSENT, RequestTable
 
@@ -42,6 +42,8 @@ def looking(run: Run, processes: Mapping[str, ProcessSeries], measured: Window) 
         if manifest.kind == "run":
             subjects = {name: processes[name] for name in spent_s if name in processes}
             found = compare(run.requests, subjects, profiled, measured)
+            if reason := _stood_still(manifest.stalls, profiled, measured):
+                found = msgspec.structs.replace(found, no_evidence=dict.fromkeys(subjects, reason))
         py_spy_pct = {name: 100 * cpu_s / profiled.length_s for name, cpu_s in spent_s.items()}
         found = msgspec.structs.replace(found, py_spy_pct=py_spy_pct)
     cost = manifest.looking
@@ -150,6 +152,25 @@ def _no_evidence(
         for name, ratio in cpu.items()
         if _is_beyond(ratio, max(CPU_TOLERANCE, CPU_TOLERANCE_PCT / measured_pct[name]))
     }
+
+
+def _stood_still(stalls: Iterable[Stall], profiled: Window, measured: Window) -> str | None:
+    """Why the shares of the one window say nothing of the other, where the server stood still in one of them only: the
+    requests sent and the CPU of ranks that poll are the same then, but not what the CPU was burnt on."""
+    stalls = list(stalls)
+    profiled_s, measured_s = (
+        sum(
+            max(0, min(stall.end_ns or window.end_ns, window.end_ns) - max(stall.start_ns, window.start_ns)) / 1e9
+            for stall in stalls
+        )
+        for window in (profiled, measured)
+    )
+    if abs(profiled_s / profiled.length_s - measured_s / measured.length_s) <= LOAD_TOLERANCE:
+        return None
+    return (
+        f"the server stood still for {profiled_s:.1f} of the {profiled.length_s:.1f} s of the profile window, and for "
+        f"{measured_s:.1f} of the {measured.length_s:.1f} s of the measured one"
+    )
 
 
 def _slowed(service: Interval | None, rate: Interval | None) -> list[str]:

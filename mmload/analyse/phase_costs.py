@@ -8,7 +8,6 @@ receives comes from its clients by HTTP: that is no part of the handoff.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -73,12 +72,11 @@ def handoff_cost(process: Burnt, phases: Sequence[PhaseName], answers_rps: float
 
 
 def over_all(costs: Iterable[Interval]) -> Interval:
-    """The sum of independent figures: distances from them add in quadrature (Zou and Donner 2008)."""
+    """The sum, bounds and all: processes have their load in common, and what is systematic errs one way in each."""
     known = list(costs)
-    value = sum(cost.value for cost in known)
-    below = math.hypot(*(cost.value - cost.low for cost in known))
-    above = math.hypot(*(cost.high - cost.value for cost in known))
-    return Interval(value, max(0.0, value - below), value + above)
+    return Interval(
+        sum(cost.value for cost in known), sum(cost.low for cost in known), sum(cost.high for cost in known)
+    )
 
 
 def estimate(interval: Interval, *, bounded: bool) -> Estimate:

@@ -8,6 +8,7 @@ srt/observability/metrics_collector.py) and of the stand-in.
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from collections import defaultdict
@@ -158,7 +159,8 @@ def _histogram_column(figure: str, line: str, labels: Mapping[str, str]) -> Colu
     if line in ("sum", "count"):
         return Column("histogram", figure, line)
     with suppress(KeyError, ValueError):
-        return Column("bucket", figure, str(float(labels["le"])))
+        edge = float(labels["le"])
+        return None if math.isnan(edge) else Column("bucket", figure, str(edge))
     return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 import numpy as np
@@ -105,6 +106,7 @@ def summarise(run: Run) -> Summary:
             *handoff.warnings,
             *lost_gpus(run.host),
             *server.warnings,
+            *_strays(shares.keys() - series.keys()),
             *_warnings(run, window, series.keys() - cpu.keys()),
         ],
     )
@@ -219,6 +221,10 @@ def _understated(measured: RequestTable) -> Sequence[str]:
         if answers
         else []
     )
+
+
+def _strays(names: AbstractSet[str]) -> Sequence[str]:
+    return [f"the stacks of {', '.join(sorted(names))} are of no process that was sampled: left out"] if names else []
 
 
 def _warnings(run: Run, window: Window, unknown: Iterable[str]) -> Sequence[str]:

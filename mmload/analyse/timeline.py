@@ -51,7 +51,8 @@ def timeline(run: Run, bin_s: float | None = None) -> Timeline | None:
     spans_ns = [(phase.start_ns, phase.end_ns) for phase in run.manifest.phases]
     ended_ns = _ended_ns(run.requests)
     if len(run.requests):
-        spans_ns.append((int(run.requests.due_ns.min()), int(ended_ns.max()) + 1))
+        last_ns = max(int(ended_ns.max()), int(run.requests.due_ns.max()))
+        spans_ns.append((int(run.requests.due_ns.min()), last_ns + 1))
     if not spans_ns:
         return None
     bins = _Bins.over(min(spans_ns)[0], max(end_ns for _, end_ns in spans_ns), _origin_ns(run, spans_ns), bin_s)

@@ -78,7 +78,7 @@ def _stand(dump: ProcessDump, judge: Judge) -> _Stand:
     elif dump.state == "D" and not turns:
         kind, doing = "held", f"waits in the kernel and can't be woken ({dump.waits_in or 'nobody knows where'}){at}"
     elif not stack:
-        doing = f"can't be read; by the kernel it {f'sleeps in {dump.waits_in}' if dump.waits_in else 'runs'}"
+        doing = f"can't be read; by the kernel it {_by_kernel(dump)}"
     elif _meeting(stack):
         kind, doing = "collective", f"waits in {where}"
     elif phase == "idle-poll" or "poll" in dump.waits_in:  # an event loop in C has no frame that says so
@@ -88,6 +88,13 @@ def _stand(dump: ProcessDump, judge: Judge) -> _Stand:
     else:
         doing = f"{'is at work' if turns else 'stands'} in {where}"
     return _Stand(dump.name, f"{dump.name} (pid {dump.pid})", kind, where, doing, turns)
+
+
+def _by_kernel(dump: ProcessDump) -> str:
+    """Where a process sleeps the kernel tells those only who may trace it."""
+    if dump.waits_in:
+        return f"sleeps in {dump.waits_in}"
+    return "sleeps" if dump.state in {"S", "D"} else "runs"
 
 
 def _meeting(stack: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import shutil
 import socket
@@ -20,6 +19,8 @@ from mmload.errors import UsageError
 
 if TYPE_CHECKING:
     import ssl
+
+_SHORTEST_TOKEN = 16
 
 
 def agent(
@@ -53,7 +54,7 @@ def agent(
             f"{host} can be reached from other hosts, and without TLS they can read the token",
             "give --cert and --key, listen on 127.0.0.1 behind an ssh tunnel, or say --insecure",
         )
-    token = os.environ.get(token_env) or _new_token(token_env)
+    token = _token(token_env)
     raise typer.Exit(_serve(host, listen_port, token, tls, pid or [], port or []))
 
 
@@ -72,6 +73,18 @@ def _serve(host: str, port: int, token: str, tls: ssl.SSLContext | None, pids: l
         return 128 + asyncio.run(Agent(token, permits, scratch).serve(host, port, tls))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _token(variable: str) -> str:
+    from mmload.plan.access import bearer_token  # noqa: PLC0415
+
+    token = bearer_token(variable) or _new_token(variable)
+    if len(token) < _SHORTEST_TOKEN:
+        raise UsageError(
+            f"${variable} has fewer than {_SHORTEST_TOKEN} characters: it can be guessed",
+            f"make one: export {variable}=$(openssl rand -hex 32), here and at the driver",
+        )
+    return token
 
 
 def _new_token(variable: str) -> str:

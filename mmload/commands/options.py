@@ -53,7 +53,9 @@ def seconds(text: str, option: str, *, shortest_s: float = 0.0) -> float:
     if match is None:
         raise UsageError(f"{option} {text!r} is not a duration", "write it as 40s, 90, 2m or 24h")
     value = float(match[1]) * _UNIT_S[match[2]]
-    return in_range(value, option, shortest_s, _LONGEST_S, "s")
+    if not shortest_s <= value <= _LONGEST_S:
+        raise UsageError(f"{option} {text} is out of range", f"it takes {shortest_s:g}s to {_LONGEST_S / 86400:g}d")
+    return value
 
 
 def in_range(value: float, option: str, low: float, high: float, unit: str = "") -> float:

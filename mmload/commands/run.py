@@ -249,7 +249,8 @@ def _title(plan: Plan) -> str:
     from mmload.plan.load_text import load_text  # noqa: PLC0415
 
     server = plan.url or f"{plan.engine} TP {plan.tp}"
-    return f"{plan.variant or 'stock'} on {server}, {plan.workload_name}, {load_text(plan.load)}"
+    on = f"{plan.variant} on {server}" if plan.variant else server
+    return f"{on}, {plan.workload_name}, {load_text(plan.load)}"
 
 
 def _repeat(file: Path, url: str | None) -> Plan:

@@ -6,7 +6,7 @@ that clock to UTC. A newer mmload may write fields that an older one does not kn
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,6 +17,12 @@ Outcome = Literal[
 ]
 RequestPhase = Literal["warmup", "measure", "profile", "identity"]
 Role = Literal["tokenizer", "scheduler", "detokenizer", "generator", "other"]
+
+# What no clock or kernel says is a damaged line, not a figure; whole numbers fit the columns that they are read into.
+Nanoseconds = Annotated[int, msgspec.Meta(ge=-(2**63) + 1, le=2**63 - 1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e20)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 OUTCOMES: tuple[str, ...] = (
     "ok",
@@ -82,21 +88,21 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
     refuses to say.
     """
 
-    t_ns: int
-    pid: int
-    start_ticks: int
+    t_ns: Nanoseconds
+    pid: Count
+    start_ticks: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     role: Role
     rank: int | None
-    cpu_s: float
-    cpu_user_s: float | None = None
-    cpu_system_s: float | None = None
-    rss_bytes: int
-    uss_bytes: int | None
-    shm_bytes: int | None = None
-    threads: int
+    cpu_s: Seconds
+    cpu_user_s: Seconds | None = None
+    cpu_system_s: Seconds | None = None
+    rss_bytes: Bytes
+    uss_bytes: Bytes | None
+    shm_bytes: Bytes | None = None
+    threads: Count
     ctx_voluntary: int
     ctx_involuntary: int
-    fds: int | None
+    fds: Count | None
     name: str = ""
 
 
@@ -122,15 +128,15 @@ class HostSample(msgspec.Struct, frozen=True, kw_only=True):
     gpu_trouble: why GPUs are not sampled, or no longer; said once, when it is found. host: the name of the agent's
     host; None: the driver's own."""
 
-    t_ns: int
-    cpu_busy_s: float
-    cores: int
+    t_ns: Nanoseconds
+    cpu_busy_s: Seconds
+    cores: Annotated[int, msgspec.Meta(ge=1)]
     load_1m: float
     memory_available_bytes: int
     memory_total_bytes: int
     net_bytes_sent: int
     net_bytes_received: int
-    shm_used_bytes: int | None = None
+    shm_used_bytes: Bytes | None = None
     gpus: list[GpuSample] = []
     gpu_trouble: str | None = None
     host: str | None = None
@@ -143,14 +149,14 @@ class GeneratorSample(msgspec.Struct, frozen=True, kw_only=True):
     which its event loop did not turn. cpu_s: cumulative, of the worker process. bytes_down: bytes of answers so far.
     """
 
-    t_ns: int
+    t_ns: Nanoseconds
     worker: int
     due: int
     sent: int
     done: int
     in_flight: int
     stall_ms: float
-    cpu_s: float
+    cpu_s: Seconds
     bytes_down: int = 0
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from mmload.model.plan import SCHEMA
+from mmload.model.records import Nanoseconds, Seconds
 from mmload.model.server import ServerFigures
 
 Status = Literal["running", "complete", "partial", "failed"]
@@ -37,8 +38,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
     name: str
-    start_ns: int
-    end_ns: int
+    start_ns: Nanoseconds
+    end_ns: Nanoseconds
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class ProfileSegment(msgspec.Struct, frozen=True, kw_only=True):
     end_ns: int
     samples: int
     errors: int
-    cpu_s: float
+    cpu_s: Seconds
     error: str | None = None
 
 

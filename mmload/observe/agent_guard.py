@@ -81,6 +81,8 @@ async def body(request: web.Request, kind: type[Body]) -> Body:
             return msgspec.json.decode(await request.read(), type=kind)
     except TimeoutError as error:
         raise Refused(408, f"the body did not come within {_BODY_TIMEOUT_S:g} s") from error
+    except web.RequestPayloadError as error:
+        raise Refused(400, "the body is not what its headers say") from error
     except msgspec.ValidationError as error:
         raise Refused(400, f"not such a request: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import threading
@@ -32,7 +31,7 @@ from mmload.observe.agent_protocol import (
     Refusal,
     StopRequest,
 )
-from mmload.plan.access import Site
+from mmload.plan.access import Site, bearer_token
 
 _MOST_BYTES = 2**28  # of an answer or a line: the folded stacks of a process over a day are a tenth of it
 _ROUND_TRIPS = 8
@@ -46,7 +45,7 @@ class AgentLink:
     its host, once it has said hello. Raises UsageError where the token is not set."""
 
     def __init__(self, plan: AgentPlan) -> None:
-        if not os.environ.get(plan.token_variable):
+        if not bearer_token(plan.token_variable):
             raise UsageError(
                 f"${plan.token_variable} is not set: the agent at {plan.url} wants its token",
                 f"export {plan.token_variable}=.., the same there and here",

@@ -137,15 +137,18 @@ def start_dump(pid: int, file: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def end_dump(dump: subprocess.Popen[bytes], give_up_s: float) -> str | None:
-    """Wait for it until `give_up_s` on the monotonic clock; why there is none, else None."""
+def end_dump(dump: subprocess.Popen[bytes], file: Path, give_up_s: float) -> str | None:
+    """Wait until `give_up_s` on the monotonic clock for what was started into `file`; why there is none, else None."""
     try:
         code = dump.wait(max(0.0, give_up_s - time.monotonic()))
     except subprocess.TimeoutExpired:
         dump.kill()
         dump.wait()
         return "py-spy did not end in time"
-    return f"py-spy ended with exit code {code}" if code else None
+    if not code:
+        return None
+    said = file.read_bytes()
+    return "the kernel does not let py-spy read it" if _REFUSED.search(said) else _complaint(said, code)
 
 
 def py_spy_path() -> str:

@@ -121,12 +121,16 @@ class Profiler:
 def dump_all(processes: Iterable[ServerProcess], folder: Path, timeout_s: float = 10.0) -> list[str]:
     """The stacks of every thread of each process, now, into `folder/<process>.txt`: what a hung server hangs in.
 
-    Returns a sentence for each process that could not be dumped in time; what py-spy said is then in its file. Raises
-    FolderError when the folder can't be written."""
+    Returns a sentence for each reason why processes could not be dumped in time; what py-spy said is then in their
+    files. Raises FolderError when the folder can't be written."""
     give_up_s = time.monotonic() + timeout_s
     try:
         folder.mkdir(parents=True, exist_ok=True)
         dumps = {process.name: start_dump(process.pid, folder / f"{process.name}.txt") for process in processes}
     except OSError as error:
         raise FolderError(f"cannot write {folder}: {error.strerror}") from error
-    return [f"no dump of {name}: {why}" for name, dump in dumps.items() if (why := end_dump(dump, give_up_s))]
+    by_reason: dict[str, list[str]] = {}
+    for name, dump in dumps.items():
+        if why := end_dump(dump, folder / f"{name}.txt", give_up_s):
+            by_reason.setdefault(why, []).append(name)
+    return [f"no dump of {', '.join(names)}: {why}" for why, names in by_reason.items()]

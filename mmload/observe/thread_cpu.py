@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ENDED = 0  # no thread has this id: it stands for those that ended
+_NEW = 0.0, 0.0
 _PROCESS_CLOCK = 2  # linux/posix-timers.h: the clock of a process is ~pid << 3 | CPUCLOCK_SCHED
 
 
@@ -39,11 +40,13 @@ class ThreadCpu:
         self._begun = None
         if begun is None or now is None:
             return
+        lived_s = 0.0
         for tid, (cpu_s, waited_s) in now.threads_s.items():
-            cpu_before_s, waited_before_s = begun.threads_s.get(tid, (0.0, 0.0))
+            before = begun.threads_s.get(tid, _NEW)
+            cpu_before_s, waited_before_s = before if before[0] <= cpu_s else _NEW  # less: another thread got the id
             self.spent_s[tid] += cpu_s - cpu_before_s
             self.waited_s[tid] += waited_s - waited_before_s
-        lived_s = sum(now.threads_s[tid][0] - begun.threads_s.get(tid, (0.0, 0.0))[0] for tid in now.threads_s)
+            lived_s += cpu_s - cpu_before_s
         self.spent_s[ENDED] += max(0.0, now.process_s - begun.process_s - lived_s)
         self.seconds += now.t_s - begun.t_s
         self.names |= {tid: name for tid in now.threads_s.keys() - self.names.keys() if (name := _name(self._pid, tid))}

@@ -15,6 +15,8 @@ from mmload.errors import UsageError
 from mmload.model.plan import Access
 
 _CREDENTIALS = re.compile(r"[^/]*//[^/?#]*@")  # RFC 3986, 3.2.1
+_VALUE = re.compile(r"[\t -~\xa0-\xff]*")  # RFC 9110, 5.5
+_TOKEN = re.compile(r"[!-~]*")
 _REPLACEABLE = {"host": "Host", "authorization": "Authorization"}
 _OWN_HEADERS = {
     "accept",
@@ -91,6 +93,7 @@ def check_access(url: str | None, access: Access) -> None:
     """Raise UsageError on what would go wrong with the first request, or be ignored. url: None for a server that is
     started here, which speaks http."""
     scheme = "http" if url is None else server_url(url).scheme
+    request_headers(access)
     for name in access.headers:
         if name.lower() in _OWN_HEADERS:
             raise UsageError(
@@ -109,10 +112,26 @@ def check_access(url: str | None, access: Access) -> None:
 
 def request_headers(access: Access, environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """The plan's headers, and the bearer token where its environment variable is set: no secret stands in a plan. Host
-    and Authorization take the place of mmload's own, however they are written."""
-    token = (os.environ if environment is None else environment).get(access.token_variable)
+    and Authorization take the place of mmload's own, however they are written. Raises UsageError on what no header can
+    bear, without repeating it."""
+    token = bearer_token(access.token_variable, environment)
     own = {_REPLACEABLE.get(name.lower(), name): value for name, value in access.headers.items()}
+    for name, value in own.items():
+        if not _VALUE.fullmatch(value):
+            raise UsageError(f"the value of the header {name} has characters that no header can bear", "encode it")
     return {**({"Authorization": f"Bearer {token}"} if token else {}), **own}
+
+
+def bearer_token(variable: str, environment: Mapping[str, str] | None = None) -> str:
+    """What the environment variable holds; empty where it is not set. Raises UsageError on what no header can bear,
+    without repeating it."""
+    token = (os.environ if environment is None else environment).get(variable, "")
+    if not _TOKEN.fullmatch(token):
+        raise UsageError(
+            f"${variable} holds more than a token: a space, a line end or what is not ASCII",
+            f"see it with: printenv {variable} | cat -A",
+        )
+    return token
 
 
 def tls_context(access: Access) -> ssl.SSLContext:

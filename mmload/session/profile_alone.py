@@ -117,6 +117,11 @@ def _note_subject(ledger: Ledger, subject: Subject) -> None:
         )
     if subject.trouble:
         ledger.warn(subject.trouble)
+    states = subject.observer.states(subject.processes)
+    stopped = [
+        f"{name} is stopped: it burns nothing until it is let go" for name in states if states[name].state in "Tt"
+    ]
+    ledger.warn(*stopped)
 
 
 class _Look:

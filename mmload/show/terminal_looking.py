@@ -30,19 +30,21 @@ def _costs(looking: Looking) -> list[Text]:
     spent_pct = {name: pct for name, pct in looking.py_spy_pct.items() if pct}
     if spent_pct:
         shown = zip(spent_pct, figures(spent_pct.values(), most=1), strict=True)
-        items.append(styled("py-spy ", ", ".join(f"{short_name(name)} {pct}" for name, pct in shown), " %"))
+        items.append(
+            styled("py-spy, while it profiled: ", ", ".join(f"{short_name(name)} {pct}" for name, pct in shown), " %")
+        )
     return items
 
 
 def _effects(looking: Looking) -> list[Text]:
-    """Ratios to the measured window."""
+    """The profile window's figures over those of the measured one."""
     named = (("load", looking.load), ("answers", looking.rate), ("service p50", looking.service_p50))
     items = [_effect(name, ratio) for name, ratio in named if ratio]
     for title, ratios in (("CPU", looking.cpu_total), ("CPU a request", looking.cpu_per_request)):
         if ratios:
             name = max(ratios, key=lambda name: abs(ratios[name].value - 1))
-            items.append(_effect(f"{title} (furthest: {short_name(name)})", ratios[name]))
-    return items + ([styled(("times the measured window's", LABEL))] if items else [])
+            items.append(_effect(f"{title} of {short_name(name)} (furthest off)", ratios[name]))
+    return [styled(("times the measured window's:", LABEL)), *items] if items else []
 
 
 def _effect(name: str, ratio: Estimate) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from mmload.store.layout import RunLayout, is_run_id
 from mmload.store.lock import is_being_written
 from mmload.store.requests import RequestLine, RequestTable, table_of
 from mmload.store.scrapes import whole_scrapes
+
+_COUNT = re.compile(r"0*[1-9][0-9]{0,9}")
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -180,7 +183,7 @@ def read_folded(path: Path) -> dict[str, int]:
         raise FolderError(f"cannot read {path}: {error.strerror}") from error
     for number, line in enumerate(text.splitlines(), 1):
         stack, _, count = line.rpartition(" ")
-        if not stack or not count.isdigit():
+        if not stack or not _COUNT.fullmatch(count):
             raise FolderError(f"{path} line {number} is damaged: expected 'frame;frame count'")
         stacks[stack] = stacks.get(stack, 0) + int(count)
     return stacks

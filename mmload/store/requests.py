@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmload.model.plan import Modality
-from mmload.model.records import OUTCOMES, RequestPhase, RequestRecord
+from mmload.model.records import OUTCOMES, Nanoseconds, RequestPhase, RequestRecord
 
 PHASES: tuple[RequestPhase, ...] = ("identity", "warmup", "measure", "profile")  # as they follow each other in a run
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
@@ -32,8 +32,6 @@ _KINDS: dict[str, dict[str, int]] = {
     "outcome": {name: code for code, name in enumerate(OUTCOMES)},
 }
 _OK = OUTCOMES.index("ok")
-
-Nanoseconds = Annotated[int, msgspec.Meta(ge=-(2**63) + 1, le=2**63 - 1)]
 
 
 class RequestLine(RequestRecord, frozen=True, kw_only=True, gc=False):  # what can't refer to itself needs no collector

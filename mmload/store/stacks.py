@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from mmload.errors import FolderError
+from mmload.model.records import Count, Seconds
 from mmload.store.append import write_document
 from mmload.store.layout import RunLayout
 from mmload.store.read import read_document
@@ -30,9 +32,9 @@ class ThreadStacks(msgspec.Struct, frozen=True, kw_only=True):
 
     tid: int
     name: str
-    cpu_s: float
-    waited_s: float = 0.0
-    stacks: dict[str, int] = {}
+    cpu_s: Seconds
+    waited_s: Seconds = 0.0
+    stacks: dict[str, Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]] = {}
 
 
 class ProcessThreads(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +42,8 @@ class ProcessThreads(msgspec.Struct, frozen=True, kw_only=True):
     often a second (0: unknown). errors: how often it could not read the stacks."""
 
     seconds: float
-    rate_hz: int = 0
-    errors: int = 0
+    rate_hz: Count = 0
+    errors: Count = 0
     threads: list[ThreadStacks]
 
 

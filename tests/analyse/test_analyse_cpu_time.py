@@ -84,6 +84,20 @@ def test_a_thread_that_may_have_slept_has_no_more_samples_there_than_its_time_le
     assert cpu_time([crowded], RULES, {}, rate_hz=100).seconds == pytest.approx({WORK: 0.3, RECEIVE: 0.7})
 
 
+def test_one_who_waits_for_a_core_may_have_been_woken_where_it_sleeps():
+    stacks = {WORK: 600, RECEIVE: 1400}
+    threads = [ThreadStacks(tid=1, name="", cpu_s=cpu_s, waited_s=10.0, stacks=stacks) for cpu_s in (10.0, 20.0)]
+    crowded, sure = (cpu_time([one], RULES, {}, rate_hz=100).shares for one in threads)
+    assert crowded["hash"].value == sure["hash"].value == pytest.approx(0.3)
+    assert crowded["hash"].high > 0.6 > sure["hash"].high + 0.2
+    assert crowded["broadcast"].low < 0.4 < sure["broadcast"].low - 0.2
+
+
+def test_what_a_process_does_that_burnt_nothing_nobody_knows():
+    share = cpu_time([thread(0.0)], RULES, {}).share_of(["hash"])
+    assert (share.low, share.high) == (0.0, 1.0)
+
+
 def test_a_wait_that_burns_what_its_samples_say_keeps_them():
     rank = ThreadStacks(tid=1, name="", cpu_s=2.0, stacks={WORK: 60, RECEIVE: 140})
     assert cpu_time([rank], RULES, {}, rate_hz=100).seconds == pytest.approx({WORK: 0.6, RECEIVE: 1.4})

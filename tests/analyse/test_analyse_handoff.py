@@ -57,6 +57,17 @@ def test_a_process_that_does_nothing_is_left_out_and_one_that_met_no_request_mak
     assert handoff_counters(spending, window) is None
 
 
+def test_counters_that_began_anew_are_of_two_processes_and_say_nothing(tmp_path):
+    run = make_run(tmp_path, build_ms={"scheduler_TP0": 2.0})
+    scrapes = list(run.server)
+    anew = len(scrapes) // 3
+    for n, scrape in enumerate(scrapes[anew:], anew):
+        counted = {name: value - scrapes[anew].metrics[name] for name, value in scrape.metrics.items()}
+        scrapes[n] = msgspec.structs.replace(scrape, metrics=counted)
+    assert handoff_counters(run.server, measure_window(run))
+    assert handoff_counters(scrapes, measure_window(run)) is None
+
+
 def test_an_event_that_every_rank_counts_is_counted_once(tmp_path):
     assert per_request(counters_of(make_run(tmp_path, tp=4, build_ms={})))["broadcasts_per_request"] == 1.0
 

@@ -46,6 +46,16 @@ def test_build_and_handoff_are_over_the_tokenizer_and_all_ranks_and_http_is_no_p
     assert all(cost.low < cost.value < cost.high for cost in costs.values())
 
 
+def test_ranks_that_err_in_the_same_way_make_their_sum_no_surer(tmp_path_factory):
+    def spread(tp):
+        ranks = {f"scheduler_TP{rank}": {"hash": 500, "forward": 500} for rank in range(tp)}
+        run = run_with(tmp_path_factory.mktemp("run"), {**ranks, "tokenizer": {"http": 1000}}, tp=tp)
+        build = summarise(run).phase_cpu_ms_per_request["build"]
+        return (build.high - build.low) / build.value
+
+    assert spread(tp=4) == pytest.approx(spread(tp=2), rel=0.2)
+
+
 def test_without_counters_the_samples_stand_in_the_same_places_and_say_so(tmp_path):
     summary = summarise(run_with(tmp_path, EVEN))
     assert summary.handoff_source == "samples"

@@ -65,6 +65,13 @@ def test_a_run_cut_off_after_its_window_has_a_complete_one(tmp_path):
     assert load.measure_window(run) == Window(START_NS + 2 * S, START_NS + 12 * S, complete=True)
 
 
+def test_a_window_without_length_is_none(tmp_path):
+    run = make_run(tmp_path, duration_s=2)
+    phases = [msgspec.structs.replace(phase, end_ns=phase.start_ns) for phase in run.manifest.phases]
+    write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, phases=phases))
+    assert load.measure_window(Run(run.layout.path)) is None
+
+
 def test_a_run_that_never_measured_has_no_window(tmp_path):
     run = make_run(tmp_path, duration_s=5)
     write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, phases=[], status="failed"))

@@ -16,7 +16,7 @@ from mmload.judge.evidence import Evidence
 from mmload.judge.figures import Terms
 from mmload.judge.metrics_server import cpu_work_pct
 from mmload.model.records import ProcessSample, RequestRecord
-from mmload.model.result import LookingCost, Phase, ProfileSegment
+from mmload.model.result import LookingCost, Phase, ProfileSegment, Stall
 from mmload.store.append import write_document
 from mmload.store.read import Run
 from mmload.store.requests import table_of
@@ -159,6 +159,27 @@ def test_work_is_not_judged_by_a_window_with_another_load(profiled_run):
     assert figure.value is None
     assert "scheduler_TP0: the profile window had 0.00 times" in figure.obstacle
     assert any("are no evidence" in warning for warning in summarise(unlike).warnings)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "is_evidence"),
+    [(22, 24, False), (25, None, False), (24, 24.5, True), (35, 39, True), (0, 12, False)],
+)
+def test_a_stall_in_one_of_the_windows_makes_the_shares_no_evidence(profiled_run, start_s, end_s, is_evidence):
+    run = profiled_run(20, 30)
+    measured = measure_window(run)
+    start_ns = measured.start_ns
+    stall = Stall(
+        start_ns=start_ns + start_s * S,
+        end_ns=None if end_s is None else start_ns + round(end_s * S),
+        seen="scheduler_TP1 is stopped",
+    )
+    write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, stalls=[stall]))
+    stalled = Run(run.layout.path)
+    found = looking(stalled, process_series(stalled.processes), measured)
+    assert (found.no_evidence == {}) == is_evidence
+    if not is_evidence:
+        assert found.no_evidence["scheduler_TP0"].startswith("the server stood still for ")
 
 
 def test_a_poor_profile_keeps_its_own_trouble(profiled_run):

@@ -52,6 +52,13 @@ def test_a_sum_that_lost_its_last_digits_did_not_begin_anew():
     assert series.restarts == 0
 
 
+def test_a_bucket_without_an_edge_is_none():
+    name = "sglang:e2e_request_latency_seconds"
+    lines = {f"{name}_sum": 1.0, f"{name}_count": 2.0}
+    buckets = {f'{name}_bucket{{le="{edge}"}}': 2.0 for edge in ("0.5", "nan", "soon", "+Inf")}
+    assert series_of({}, lines | buckets).histograms["e2e"].buckets == {0.5: 2.0, math.inf: 2.0}
+
+
 def test_what_is_not_on_a_page_yet_had_counted_nothing_and_what_is_left_out_stands():
     series = series_of({RUNNING: 1.0}, {RUNNING: 1.0, REQUESTS: 5.0}, {RUNNING: 2.0}, {RUNNING: 2.0, REQUESTS: 6.0})
     assert series.counters["requests"].tolist() == [0, 5, 5, 6]

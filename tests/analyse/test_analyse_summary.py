@@ -5,6 +5,7 @@ import pytest
 from factory import make_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from planted_stacks import with_stacks
 
 from mmload.analyse.summary import judge_generator, summarise
 from mmload.errors import FolderError
@@ -125,6 +126,12 @@ def test_a_process_hardly_sampled_is_named(tmp_path):
     summary = again(run)
     assert "scheduler_TP1" not in summary.cpu
     assert any("CPU of scheduler_TP1 is unknown" in warning for warning in summary.warnings)
+
+
+def test_stacks_of_a_process_that_nobody_sampled_are_named_and_not_shown(tmp_path):
+    summary = summarise(with_stacks(make_run(tmp_path), {"scheduler_TP7": {"hash": 10}}))
+    assert "the stacks of scheduler_TP7 are of no process that was sampled: left out" in summary.warnings
+    assert "scheduler_TP7" not in summary.cpu
 
 
 def test_what_an_interrupt_left_undelivered_is_not_the_generators_fault(tmp_path):

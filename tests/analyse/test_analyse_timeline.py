@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from mmload.analyse.latency import nearest_rank, response_ms
 from mmload.analyse.timeline import MOST_BINS, _Bins, _in_flight, timeline
 from mmload.errors import UsageError
-from mmload.model.records import GpuSample, HostSample
+from mmload.model.records import GpuSample, HostSample, RequestRecord
 from mmload.store.append import LineWriter, write_document
-from mmload.store.read import Run
+from mmload.store.read import Run, read_lines
 from mmload.store.requests import ABSENT
 
 S = 1_000_000_000
@@ -54,6 +54,16 @@ def test_percentiles_are_exact_in_each_bin(run):
         for p, name in ((0.5, "response_p50_ms"), (0.99, "response_p99_ms")):
             found = axis.series[name][place]
             assert math.isnan(found) if not len(within) else found == within[nearest_rank(p, len(within)) - 1]
+
+
+def test_a_request_that_was_due_after_all_that_is_known_has_a_bin_too(tmp_path):
+    run = make_run(tmp_path, duration_s=3)
+    records = [*read_lines(run.layout.requests, RequestRecord)]
+    late = msgspec.structs.replace(records[0], id="late", due_ns=START_NS + 60 * S)
+    with LineWriter(run.layout.requests) as writer:
+        writer.write(late)
+    axis = timeline(Run(run.layout.path))
+    assert axis.series["offered_rps"][-1] == 1
 
 
 def test_where_nothing_was_right_no_time_was_long_enough(run):

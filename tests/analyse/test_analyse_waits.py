@@ -108,6 +108,16 @@ def test_of_a_process_that_py_spy_can_not_read_the_kernels_word_is_said():
     assert said(server=dump(None, state="T")) == "server (pid 12) is stopped by a signal"
 
 
+def test_who_may_not_trace_is_not_told_where_a_process_sleeps_and_says_no_more():
+    unread = "Error: Permission denied\n\n"
+    assert said(server=unread + kernel_line(9, "S", "", 0.0, 300)) == (
+        "server (pid 9) can't be read; by the kernel it sleeps"
+    )
+    assert said(server=unread + kernel_line(9, "R", "", 300.0, 300)) == (
+        "server (pid 9) can't be read; by the kernel it runs"
+    )
+
+
 def test_replicas_do_not_wait_for_one_another_and_a_sound_one_is_left_out():
     names = [f"scheduler_DP{dp}_TP{tp}" for dp, tp in itertools.product(range(2), range(2))]
     doing = [("idle", "S"), ("broadcast_object", "S"), ("broadcast_object", "S"), ("work", "T")]

@@ -28,7 +28,7 @@ def refusal(*args) -> MmloadError:
         (["--rate", "10", "--concurrency", "4"], "exclude each other", "open loop"),
         (["--concurrency", "0"], "--concurrency 0 is out of range", "1 to"),
         (["--duration", "soon"], "--duration 'soon' is not a duration", "40s"),
-        (["--duration", "0s"], "--duration 0s is out of range", "1 to"),
+        (["--duration", "0s"], "--duration 0s is out of range", "1s to 14d"),
         (["--duration", "9999d"], "out of range", ""),
         (["--tp", "0"], "--tp 0 is out of range", "1 to 64"),
         (["--port", "99999"], "--port 99999 is out of range", "65535"),

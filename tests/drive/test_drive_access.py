@@ -11,7 +11,7 @@ import trustme
 
 from mmload.errors import UsageError
 from mmload.model.plan import Access
-from mmload.plan.access import Site, request_headers, tls_context
+from mmload.plan.access import Site, check_access, request_headers, tls_context
 
 EVENTS = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: [DONE]\n\n'
 
@@ -127,3 +127,17 @@ def test_a_certificate_file_that_is_none_is_named(tmp_path):
     (tmp_path / "bad.pem").write_text("no certificate")
     with pytest.raises(UsageError, match="bad"):
         tls_context(Access(ca_file=str(tmp_path / "bad.pem")))
+
+
+@pytest.mark.parametrize("token", ["secret\r", "sec\nret", "sec ret", "s\u00e9cret", "\u65e5\u672c"])
+def test_a_token_that_no_header_can_bear_is_refused_without_repeating_it(token):
+    with pytest.raises(UsageError, match=r"\$MY_TOKEN holds more than a token") as refused:
+        request_headers(Access(token_variable="MY_TOKEN"), {"MY_TOKEN": token})
+    assert token not in f"{refused.value} {refused.value.hint}"
+
+
+@pytest.mark.parametrize("value", ["\u65e5\u672c", "a\nb", "a\x00b"])
+def test_so_is_the_value_of_a_header(value):
+    with pytest.raises(UsageError, match="the value of the header X-A") as refused:
+        check_access(None, Access(headers={"X-A": value}))
+    assert value not in str(refused.value)

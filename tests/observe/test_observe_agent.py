@@ -267,7 +267,14 @@ def test_too_many_connections_are_turned_away_and_the_next_are_served_again(agen
     assert "64 connections are open already" in one.log
     for connection in idle:
         connection.close()
-    one.until(lambda: one.send("GET", "/hello")[0] == 200)
+    one.until(lambda: is_served(one))
+
+
+def is_served(one):
+    try:
+        return one.send("GET", "/hello")[0] == 200
+    except ConnectionError:
+        return False
 
 
 def answered_nothing(host, port):
@@ -338,6 +345,13 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):
     assert asyncio.run(asked()) == (408, "the body did not come within 0.05 s")
 
 
+def test_a_body_that_is_not_packed_as_it_says_is_refused(agent):
+    one = agent()
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip"}
+    assert one.send("POST", "/find", b"no gzip at all", headers=headers)[0] == 400
+    assert "400 the body is not what its headers say" in one.log
+
+
 def agent_ends(*args, token=TOKEN):
     environment = {**os.environ, TOKEN_VARIABLE: token}
     command = [sys.executable, "-m", "mmload", "agent", *args]
@@ -372,6 +386,21 @@ def test_without_a_terminal_a_token_is_asked_for_and_not_made():
     ended = agent_ends(token="")
     assert ended.returncode == 2
     assert "$MMLOAD_AGENT_TOKEN is not set" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("0123456789abcde", "can be guessed"),
+        ("0123456789abcdef\r", "more than a token"),
+        ("0123456789 abcdef", "more than a token"),
+    ],
+)
+def test_a_token_that_can_be_guessed_or_not_be_sent_is_refused_without_repeating_it(token, words):
+    ended = agent_ends(token=token)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "0123456789" not in ended.stderr
 
 
 def test_a_made_token_is_shown_on_the_terminal_once_and_works(tmp_path):

@@ -352,8 +352,14 @@ def test_a_dump_that_fails_is_said_and_the_others_are_made(busy, idle, found, tm
     busy.kill()
     busy.wait()
     (problem,) = dump_all(processes, tmp_path / "dumps")
-    assert problem == "no dump of dead: py-spy ended with exit code 1"
+    assert problem.startswith("no dump of dead: py-spy ended without output (Failed to get process executable name")
     assert "wait_for_ever" in (tmp_path / "dumps" / "rank.txt").read_text()
+
+
+def test_processes_that_can_not_be_dumped_for_one_reason_share_a_sentence(busy, idle, found, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmload.observe.pyspy.py_spy_path", lambda: str(tmp_path / "py-spy"))
+    (problem,) = dump_all(found(one=busy, two=idle), tmp_path / "dumps")
+    assert problem.startswith("no dump of one, two: py-spy ended without output (cannot start ")
 
 
 def test_a_stopped_process_does_not_hold_up_the_dumps_for_ever(idle, found, tmp_path):

@@ -64,7 +64,7 @@ def test_an_agent_that_cannot_be_used_is_said_before_anything_is_made(agent, mml
     server, one = standin(), agent()
     told = ("run", *QUICK, "--url", server.url, "--agent")
     narrow = agent("--port", "1")
-    monkeypatch.setenv("ANOTHER", "not the token")
+    monkeypatch.setenv("ANOTHER", "another-token")
     refused = {
         mmload(*told, "http://127.0.0.2:9"): (5, "no agent answers at http://127.0.0.2:9"),
         mmload(*told, one.url, "--agent-token-env", "ANOTHER"): (5, "refuses the token in $ANOTHER"),

@@ -191,6 +191,14 @@ def test_one_process_that_ends_makes_its_profile_poor_and_leaves_the_other_good(
     assert any(f"(pid {mortal.pid}) ended" in warning for warning in manifest["warnings"])
 
 
+def test_a_stopped_process_is_no_idle_one(mmload, spinning):
+    child = spinning()
+    child.send_signal(signal.SIGSTOP)
+    profile = mmload("profile", "--pid", child.pid, "--duration", "1s").finish()
+    assert profile.code == 0, profile.stderr
+    assert profile.document("manifest.json")["warnings"] == ["other-1 is stopped: it burns nothing until it is let go"]
+
+
 def test_a_rank_that_is_lost_ends_the_profile_of_its_server(mmload, standin):
     server = standin()
     profile = mmload("profile", "--url", server.url, "--duration", "60s")

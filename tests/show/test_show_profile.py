@@ -24,9 +24,15 @@ LOOKING = Looking(
 
 def test_what_looking_cost_and_did_is_said_in_two_facts():
     shown = drawn(render_summary(summary(looking=LOOKING), manifest()), 200)
-    assert "driver 3.1 % of a core (sampling 0.4, scraping 0.1)   py-spy tokenizer 7.9, TP0 11.2 %" in shown
-    assert "load 1.00 (0.95 to 1.04)   answers 0.99 (0.94 to 1.04)   service p50 1.42 (1.31 to 1.54)" in shown
-    assert "CPU (furthest: TP0) 0.93 (0.90 and more)   times the measured window's" in shown
+    assert (
+        "driver 3.1 % of a core (sampling 0.4, scraping 0.1)   py-spy, while it profiled: tokenizer 7.9, TP0 11.2 %"
+        in shown
+    )
+    assert (
+        "times the measured window's:   load 1.00 (0.95 to 1.04)   answers 0.99 (0.94 to 1.04)   service p50 1.42 (1.31 to 1.54)"
+        in shown
+    )
+    assert "CPU of TP0 (furthest off) 0.93 (0.90 and more)" in shown
 
 
 def test_nothing_is_said_of_what_nobody_knows():

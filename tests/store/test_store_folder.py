@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmload.errors import FolderError
-from mmload.model.records import GeneratorSample
+from mmload.model.records import GeneratorSample, ProcessSample
 from mmload.store.append import LineWriter, create_run_folder, write_document
-from mmload.store.layout import is_run_id, new_run_id
+from mmload.store.layout import RunLayout, is_run_id, new_run_id
 from mmload.store.lock import is_being_written, writing
 from mmload.store.read import Run, find_run, list_runs, read_document, read_folded, read_lines
+from mmload.store.stacks import read_threads
 
 
 def a_sample(number):
@@ -37,6 +38,36 @@ def test_two_writers_of_one_file_never_mix_their_lines(tmp_path):
     first.close()
     second.close()
     assert sorted(sample.t_ns for sample in read_lines(file, GeneratorSample)) == list(range(500))
+
+
+def a_process_sample(**changes):
+    known = dict.fromkeys(("t_ns", "pid", "start_ticks", "cpu_s", "rss_bytes", "threads"), 1)
+    known |= {"role": "scheduler", "rank": 0, "uss_bytes": None, "fds": None, "ctx_voluntary": 1, "ctx_involuntary": 1}
+    return known | changes
+
+
+@pytest.mark.parametrize("field", ["pid", "start_ticks", "cpu_s", "cpu_system_s", "rss_bytes", "threads", "fds"])
+@pytest.mark.parametrize("value", [-1, 2**64])
+def test_what_no_kernel_says_is_damage_and_no_figure(tmp_path, field, value):
+    file = tmp_path / "processes.jsonl"
+    absurd = 1e10 * value if field.startswith("cpu") else value
+    file.write_bytes(
+        msgspec.json.encode(a_process_sample())
+        + b"\n"
+        + msgspec.json.encode(a_process_sample(**{field: absurd}))
+        + b"\n"
+    )
+    with pytest.raises(FolderError, match=rf"line 2 is damaged: .*{field}"):
+        list(read_lines(file, ProcessSample))
+
+
+@pytest.mark.parametrize("damage", [{"cpu_s": -0.5}, {"waited_s": -0.5}, {"stacks": {"main": 0}}])
+def test_what_no_profiler_counts_of_a_thread_is_damage(tmp_path, damage):
+    thread = {"tid": 1, "name": "", "cpu_s": 1.0, "stacks": {"main": 1}} | damage
+    (tmp_path / "stacks").mkdir()
+    RunLayout(tmp_path).threads("tokenizer").write_bytes(msgspec.json.encode({"seconds": 5.0, "threads": [thread]}))
+    with pytest.raises(FolderError, match=r"tokenizer.threads.json is damaged"):
+        read_threads(RunLayout(tmp_path), "tokenizer")
 
 
 @given(st.integers(1, 300))
@@ -100,7 +131,11 @@ def test_a_damaged_document_is_named(tmp_path, content):
         read_document(file, GeneratorSample)
 
 
-@pytest.mark.parametrize("content", ["main;work", "main;work x", " 7", "main;work -3"])
+@pytest.mark.parametrize(
+    "content",
+    ["main;work", "main;work x", " 7", "main;work -3", "main;work 0", "main;work ²", f"main;work {'9' * 5000}"],
+    ids=["none", "a word", "no stack", "negative", "nothing", "another script", "absurd"],
+)
 def test_a_damaged_stack_is_named_with_its_line(tmp_path, content):
     file = tmp_path / "scheduler_TP0.folded"
     file.write_text(f"main 3\n{content}\n")
