@@ -11,6 +11,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from statistics import fmean
 
 from common import Figure, parser_of, report, scratch
@@ -39,6 +40,7 @@ def main() -> int:
                 url = f"http://127.0.0.1:{port}"
                 while not ServerClient(url).is_healthy(5.0):
                     server.refuse_dead()
+                    time.sleep(0.2)
                 rest[policy].append(mmload(folder, "profile", "--url", url, "--duration", "5s"))
                 load[policy].append(
                     mmload(
