@@ -12,6 +12,7 @@ import socket
 import ssl
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from mmload.clocks import clock_id
 from mmload.discover import ServerProcess
 from mmload.errors import UsageError
 from mmload.model.plan import ProfilePlan
-from mmload.observe.agent_guard import MOST_BYTES, Guard, answer, body, doorkeeper, log, quiet_http_log
+from mmload.observe.agent_guard import MOST_BYTES, Guard, answer, body, log, quiet_http_log, without_version
 from mmload.observe.agent_permits import Permits, Refused, among
 from mmload.observe.agent_protocol import (
     PROTOCOL,
@@ -72,7 +73,8 @@ class Agent:
         )
         await runner.setup()
         try:
-            listeners = await _listen(runner, host, port, tls)
+            assert runner.server is not None
+            listeners = await _listen(self._guard.doorkeeper(runner.server), host, port, tls)
             number = await ended
             log.info("ended by signal %d", number)
             listeners.close()
@@ -83,6 +85,7 @@ class Agent:
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=MOST_BYTES, middlewares=[self._guard.pass_on])
+        application.on_response_prepare.append(without_version)
         application.add_routes(
             [
                 web.get("/hello", self._hello, allow_head=False),
@@ -147,11 +150,12 @@ class Agent:
         return await asyncio.to_thread(self._permits.observer, sought)
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
-    assert runner.server is not None
+async def _listen(
+    admit: Callable[[], asyncio.BaseProtocol], host: str, port: int, tls: ssl.SSLContext | None
+) -> asyncio.Server:
     try:
         server = await asyncio.get_running_loop().create_server(
-            doorkeeper(runner.server),
+            admit,
             None if host == "*" else host,
             port,
             ssl=tls,

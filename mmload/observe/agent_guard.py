@@ -36,12 +36,14 @@ class Guard:
     def __init__(self, token: str) -> None:
         self._token = _digest(token)
         self._in_progress = 0
+        self._known: set[object] = set()
 
     @web.middleware
     async def pass_on(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._in_progress += 1
         try:
             self._refuse_stranger(request)
+            self._known.add(request.protocol)
             self._refuse_too_many()
             _refuse_other_protocol(request)
             return await handler(request)
@@ -53,6 +55,24 @@ class Guard:
             return _refuse(request, Refused(500, str(error), error.hint))
         finally:
             self._in_progress -= 1
+
+    def doorkeeper(self, server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
+        """Makes the protocol of each new connection. Where they are too many, the oldest that never showed the token
+        goes; where all did, the new one."""
+
+        def admit() -> asyncio.BaseProtocol:
+            connections = server.connections
+            self._known.intersection_update(connections)
+            if len(connections) < _MOST_CONNECTIONS:
+                return server()
+            stranger = next((one for one in connections if one not in self._known), None)
+            if stranger is None:
+                return _TurnedAway()
+            log.warning("refused %s: it sends nothing, and others wait", _peer(stranger.transport))
+            stranger.force_close()
+            return server()
+
+        return admit
 
     def _refuse_stranger(self, request: web.Request) -> None:
         """Compared by digest, in constant time: how long it takes says nothing about the token."""
@@ -93,13 +113,9 @@ def answer(document: msgspec.Struct, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
 
 
-def doorkeeper(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
-    """Makes the protocol of each new connection, and turns away those that are too many."""
-
-    def admit() -> asyncio.BaseProtocol:
-        return server() if len(server.connections) < _MOST_CONNECTIONS else _TurnedAway()
-
-    return admit
+async def without_version(_request: web.Request, response: web.StreamResponse) -> None:
+    """A signal: nobody is told what the agent is made of."""
+    response.headers.pop("Server", None)
 
 
 def quiet_http_log() -> logging.Logger:
@@ -136,6 +152,6 @@ class _TurnedAway(asyncio.Protocol):
         transport.close()
 
 
-def _peer(transport: asyncio.BaseTransport) -> str:
-    name = transport.get_extra_info("peername")
+def _peer(transport: asyncio.BaseTransport | None) -> str:
+    name = transport.get_extra_info("peername") if transport else None
     return str(name[0]) if name else "somebody"

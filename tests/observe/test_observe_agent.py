@@ -1,6 +1,7 @@
 """What an agent grants and what it refuses: with words for who may know them, and with none for who may not."""
 
 import asyncio
+import http.client
 import json
 import os
 import pty
@@ -259,15 +260,41 @@ def test_sessions_are_counted_and_only_one_profiles(agent, server):
     begun(one, "/profile", profile).close()
 
 
-def test_too_many_connections_are_turned_away_and_the_next_are_served_again(agent):
+def test_strangers_that_hold_every_connection_keep_no_driver_out(agent):
     one = agent()
     host, port = re.match(r"http://(.*):(\d+)", one.url).groups()
     idle = [socket.create_connection((host, int(port))) for _ in range(64)]
-    one.until(lambda: answered_nothing(host, port))
-    assert "64 connections are open already" in one.log
+
+    def a_stranger_goes():
+        assert one.send("GET", "/hello")[0] == 200
+        return "it sends nothing, and others wait" in one.log
+
+    one.until(a_stranger_goes)
     for connection in idle:
         connection.close()
+
+
+def test_too_many_connections_are_turned_away_and_the_next_are_served_again(agent):
+    one = agent()
+    host, port = re.match(r"http://(.*):(\d+)", one.url).groups()
+    kept = [http.client.HTTPConnection(host, int(port)) for _ in range(64)]
+    for connection in kept:
+        connection.request("GET", "/hello", headers={"Authorization": f"Bearer {one.token}"})
+        assert connection.getresponse().read()
+    one.until(lambda: answered_nothing(host, port))
+    assert "64 connections are open already" in one.log
+    for connection in kept:
+        connection.close()
     one.until(lambda: is_served(one))
+
+
+def test_nobody_is_told_what_the_agent_is_made_of(agent):
+    one = agent()
+    for headers in ({}, {"Authorization": f"Bearer {one.token}"}):
+        connection = http.client.HTTPConnection(one.url.removeprefix("http://"))
+        connection.request("GET", "/hello", headers=headers)
+        assert connection.getresponse().getheader("Server") is None
+        connection.close()
 
 
 def is_served(one):
