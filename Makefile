@@ -1,6 +1,9 @@
 # Two commands for a fresh machine (Python 3.11+ and make): `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests that measure want the cores for themselves; all others run side by side.
+ALONE := tests/session tests/observe/test_observe_truth.py \
+	tests/standin/test_standin_findings.py tests/standin/test_standin_profiled.py
 
 .PHONY: demo test test-sglang check compose-check format bench clean
 
@@ -8,7 +11,8 @@ demo: .venv/runtime.done ## set up everything and run the main job on the embedd
 	$(BIN)/mmload run --variant optimized --rate 50 --duration 10s --warmup 2s --profile-duration 5s
 
 test: .venv/dev.done ## every test: unit, property, golden, and live ones with real processes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 test-sglang: .venv/dev.done ## every variant inside real SGLang, on the CPU: sets that up once (1.4 GB)
 	$(BIN)/mmload engine setup sglang-cpu

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-TOKEN = "a-token-for-tests-" + secrets.token_hex(8)
+TOKEN = "a-token-for-tests-5b1f0c7a92d34e68"
 TOKEN_VARIABLE = "MMLOAD_AGENT_TOKEN"
 
 
