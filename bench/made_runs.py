@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mmload.model.manifest import Clock, Manifest, Phase, RankInfo
 from mmload.model.plan import OpenLoop, Plan
 from mmload.model.records import GeneratorSample, ProcessSample, RequestRecord, ServerScrape
-from mmload.model.result import Clock, Manifest, Phase, RankInfo
 from mmload.store.append import LineWriter, create_run_folder, write_document
 from mmload.store.layout import RunLayout, new_run_id
 from mmload.store.scrapes import ScrapeWriter

@@ -29,7 +29,7 @@ from mmload.analyse.summary import summarise
 from mmload.judge.choice import choose_runs
 from mmload.judge.definition import load_gate
 from mmload.judge.gate import judge
-from mmload.model.result import Phase
+from mmload.model.manifest import Phase
 from mmload.session.tracker import Tracker
 from mmload.store.layout import RunLayout
 from mmload.store.read import Run, list_runs

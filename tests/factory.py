@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from mmload.model.manifest import Clock, Manifest, Phase, ProfileFile, ProfileInfo, RankInfo, Status
 from mmload.model.plan import ClosedLoop, GeneratorLimits, OpenLoop, Plan
 from mmload.model.records import (
     CUT_OFF,
@@ -24,7 +25,6 @@ from mmload.model.records import (
     RequestRecord,
     ServerScrape,
 )
-from mmload.model.result import Clock, Manifest, Phase, ProfileFile, ProfileInfo, RankInfo, Status
 from mmload.plan.arrivals import measured_due_ns
 from mmload.store.append import LineWriter, create_run_folder, write_document
 from mmload.store.layout import new_run_id

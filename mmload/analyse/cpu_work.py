@@ -37,6 +37,11 @@ class WorkShare(msgspec.Struct, frozen=True, kw_only=True):
     time: CpuTime
 
 
+def other_evidence(mode: str) -> str | None:
+    """Why a profile in that mode says nothing of shares of CPU; None where it does."""
+    return _SHOWS_OTHERWISE.get(mode)
+
+
 def work_shares(run: Run) -> dict[str, WorkShare]:
     """Process name -> its work share; processes without a profile are left out."""
     rules, source = rules_for(run.manifest.engine), read_source(run.layout)
@@ -46,7 +51,7 @@ def work_shares(run: Run) -> dict[str, WorkShare]:
     for name, stacks in run.stacks.items():
         share = work_share(read_threads(run.layout, name), stacks, rules, source)
         if share:
-            trouble = _SHOWS_OTHERWISE.get(profile.mode)
+            trouble = other_evidence(profile.mode)
             work = None if trouble else share.work
             found[name] = msgspec.structs.replace(share, work=work, trouble=trouble or troubles.get(name))
     return found

@@ -20,7 +20,8 @@ from mmload.analyse.cpu import Interval, ProcessSeries, block_total_pct
 from mmload.analyse.cpu_work import WorkShare
 from mmload.analyse.load import Window, answers_per_block
 from mmload.analyse.ratio import ratio_of_intervals
-from mmload.model.result import Estimate, Looking, Manifest, Stall
+from mmload.model.manifest import Manifest, Stall
+from mmload.model.result import Estimate, Looking
 from mmload.store.read import Run
 from mmload.store.requests import ABSENT, RequestTable
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mmload.analyse import latency, load
 from mmload.analyse.blocks import TWO_SIDED_95, mean_bounds
 from mmload.analyse.cpu import host_busy_share, process_series
-from mmload.analyse.cpu_work import work_shares
+from mmload.analyse.cpu_work import other_evidence, work_shares
 from mmload.analyse.findings import findings
 from mmload.analyse.handoff import handoff_counters
 from mmload.analyse.handoff_samples import handoff_costs
@@ -103,6 +103,7 @@ def summarise(run: Run) -> Summary:
             *_understated(measured),
             *generator_warnings(health, response_ms.p99),
             *looking_warnings(looked),
+            *filter(None, [other_evidence(run.manifest.profile.mode)]),
             *handoff.warnings,
             *lost_gpus(run.host),
             *server.warnings,

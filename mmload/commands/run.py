@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmload.commands import options
+from mmload.commands import shared_options as shared
+from mmload.commands.carry_out import carry_out
 from mmload.commands.gate import judge_new_run
 from mmload.commands.options import OUT, in_range, seconds, whole
 from mmload.commands.run_load import load_of_options, meeting_of_options, workers_of_options, workload_of_options
@@ -15,7 +17,6 @@ from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, UsageError
 
 if TYPE_CHECKING:
     from mmload.model.plan import Plan
-    from mmload.store.read import Run
 
 # What an option leaves no room for: given together, one of them would be ignored without a word.
 _EXCLUDED = {
@@ -26,7 +27,7 @@ _EXCLUDED = {
     "requests": ("duration",),
 }
 
-_LOAD, _SERVER, _PROFILE, _RESULT = "Load", "Server", "Profile", "Result"
+_LOAD, _SERVER, _PROFILE, _RESULT = "Load", shared.SERVER, shared.PROFILE, shared.RESULT
 
 
 def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its contract names)
@@ -99,20 +100,10 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     port: Annotated[
         int | None, typer.Option(help="Port to start on; default a free one.", rich_help_panel=_SERVER)
     ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME:VALUE", help="Sent with every request (repeatable).", rich_help_panel=_SERVER),
-    ] = None,
-    token_env: Annotated[
-        str, typer.Option(help="Environment variable that holds the bearer token.", rich_help_panel=_SERVER)
-    ] = "MMLOAD_TOKEN",  # noqa: S107 (the name of a variable)
-    ca: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Certificates to trust (PEM), for https.", rich_help_panel=_SERVER),
-    ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Take any certificate, for https.", rich_help_panel=_SERVER)
-    ] = False,
+    header: shared.Headers = None,
+    token_env: shared.TokenEnv = shared.TOKEN_ENV,
+    ca: shared.Ca = None,
+    insecure: shared.Insecure = False,
     extra_body: Annotated[
         str | None, typer.Option(metavar="JSON", help="Fields added to every request's body.", rich_help_panel=_LOAD)
     ] = None,
@@ -120,30 +111,16 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
         list[int] | None,
         typer.Option(help="Process to sample (repeatable); default by title.", rich_help_panel=_SERVER),
     ] = None,
-    agent: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The mmload agent of the server's host: its processes are looked at there.",
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
-    agent_token_env: Annotated[
-        str, typer.Option(help="Environment variable that holds the agent's token.", rich_help_panel=_SERVER)
-    ] = "MMLOAD_AGENT_TOKEN",  # noqa: S107 (the name of a variable)
-    agent_ca: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Certificates to trust (PEM), for its https.", rich_help_panel=_SERVER),
-    ] = None,
+    agent: shared.Agent = None,
+    agent_token_env: shared.AgentTokenEnv = shared.AGENT_TOKEN_ENV,
+    agent_ca: shared.AgentCa = None,
     profile: Annotated[
         bool,
         typer.Option("--profile/--no-profile", help="Take stacks after the measured window.", rich_help_panel=_PROFILE),
     ] = True,
     profile_duration: Annotated[str, typer.Option(rich_help_panel=_PROFILE)] = "10s",
-    profile_mode: Annotated[
-        str, typer.Option(help="active, idle, native or gil.", rich_help_panel=_PROFILE)
-    ] = "active",
-    profile_rate: Annotated[int, typer.Option(help="Samples per second.", rich_help_panel=_PROFILE)] = 100,
+    profile_mode: shared.ProfileMode = "active",
+    profile_rate: shared.ProfileRate = 100,
     gate: Annotated[
         str | None,
         typer.Option(
@@ -153,13 +130,8 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     plan: Annotated[
         Path | None, typer.Option(help="Repeat the run of a plan.json; only --out, --json and --url add to it.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where run folders are made.", rich_help_panel=_RESULT)] = OUT,
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="summary.json on standard output, and nothing else there.", rich_help_panel=_RESULT
-        ),
-    ] = False,
+    out: shared.Out = OUT,
+    json: shared.Json = False,
 ) -> None:
     """Send one load at one server, sample and profile its processes, and keep everything in one run folder.
 
@@ -168,7 +140,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
     import msgspec  # noqa: PLC0415
 
     options.refuse_contradictions(context, _EXCLUDED)
-    from mmload.model.plan import Access, Plan, ProfilePlan  # noqa: PLC0415
+    from mmload.model.plan import Plan, ProfilePlan  # noqa: PLC0415
     from mmload.plan.access import check_access  # noqa: PLC0415
 
     if plan is not None:
@@ -193,12 +165,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
             timeout_s=seconds(timeout, "--timeout", shortest_s=0.1),
             engine=None if url else engine,
             url=url,
-            access=Access(
-                headers=options.headers(header or []),
-                token_variable=token_env,
-                ca_file=None if ca is None else str(ca.resolve()),
-                verify=not insecure,
-            ),
+            access=shared.access(header, token_env, ca, insecure=insecure),
             extra_body=options.json_object(extra_body, "--extra-body"),
             tp=int(in_range(tp, "--tp", 1, 64)),
             model=model,
@@ -209,7 +176,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
             profile=ProfilePlan(
                 enabled=profile,
                 duration_s=seconds(profile_duration, "--profile-duration", shortest_s=1.0),
-                rate_hz=int(in_range(profile_rate, "--profile-rate", 1, 1000)),
+                rate_hz=shared.profile_rate(profile_rate),
                 mode=options.profile_mode(profile_mode),
             ),
             workers=local_workers + expect_workers,
@@ -225,21 +192,10 @@ def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
     else whether the figures can be trusted."""
     from mmload.analyse.timeline import timeline  # noqa: PLC0415
     from mmload.session.run import run as run_session  # noqa: PLC0415
-    from mmload.show.live import LiveDisplay  # noqa: PLC0415
-    from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
-    from mmload.show.terminal_summary import render_summary  # noqa: PLC0415
+    from mmload.show.terminal import open_console  # noqa: PLC0415
 
     console = open_console(stderr=as_json)
-    sealed: list[Run] = []
-    try:
-        with LiveDisplay(console, _title(plan)) as display:
-            run_session(plan, out, display.update, sealed.append)
-    finally:
-        for stored in sealed:
-            console.print(render_summary(stored.summary, stored.manifest, timeline(stored)))
-            if as_json:
-                print_document(stored.layout.summary.read_text(encoding="utf-8"))
-    stored = sealed[0]
+    stored = carry_out(run_session, plan, out, console, _title(plan), over_time=timeline)
     if plan.gate is not None:
         return judge_new_run(stored, plan.gate, out, console)
     return EXIT_OK if stored.summary.validity == "valid" else EXIT_RUN_INVALID

@@ -9,8 +9,8 @@ import msgspec
 from mmload.errors import FolderError, UsageError
 from mmload.judge.definition import Gate, known_variants
 from mmload.judge.validity import unfit_as_baseline
+from mmload.model.manifest import Manifest
 from mmload.model.plan import ClosedLoop, Plan
-from mmload.model.result import Manifest
 from mmload.plan.config_hints import nearest
 from mmload.plan.load_text import load_text, run_command
 from mmload.store.read import Run

@@ -17,8 +17,8 @@ import msgspec
 from mmload import __version__
 from mmload.clocks import SAME_CLOCK, OtherClock, clock_id
 from mmload.errors import ServerError, UsageError
+from mmload.model.manifest import AgentInfo
 from mmload.model.plan import Access, AgentPlan
-from mmload.model.result import AgentInfo
 from mmload.observe.agent_protocol import (
     PROTOCOL,
     PROTOCOL_HEADER,

@@ -23,9 +23,9 @@ from msgspec import Meta
 
 from mmload.discover import ServerProcess
 from mmload.errors import ServerError
+from mmload.model.manifest import ProfileInfo
 from mmload.model.plan import ProfileMode
 from mmload.model.records import HostSample, ProcessSample
-from mmload.model.result import ProfileInfo
 from mmload.observe.observer import KernelWord
 
 PROTOCOL = 1

@@ -14,8 +14,8 @@ import msgspec
 
 from mmload.discover import ServerProcess
 from mmload.errors import MmloadError
+from mmload.model.manifest import AgentInfo, ProfileInfo
 from mmload.model.plan import ProfilePlan
-from mmload.model.result import AgentInfo, ProfileInfo
 from mmload.store.layout import RunLayout
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mmload.discover import ServerProcess
 from mmload.errors import FolderError, ServerError
+from mmload.model.manifest import AgentInfo
 from mmload.model.plan import AgentPlan, ProfilePlan
-from mmload.model.result import AgentInfo
 from mmload.observe.agent_link import AgentClock, AgentLink
 from mmload.observe.agent_protocol import SILENCE_S, Dumps, Found, ProcessId, SampleRequest, Sought, Status, file_name
 from mmload.observe.observer import KernelWord

@@ -10,8 +10,8 @@ import msgspec
 
 from mmload.discover import ServerProcess
 from mmload.errors import FolderError, ServerError
+from mmload.model.manifest import ProfileFile, ProfileInfo, ProfileSegment
 from mmload.model.plan import ProfilePlan
-from mmload.model.result import ProfileFile, ProfileInfo, ProfileSegment
 from mmload.observe.agent_link import AgentClock, AgentLink, AgentStream
 from mmload.observe.agent_protocol import (
     Done,

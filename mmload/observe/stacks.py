@@ -14,8 +14,8 @@ from pathlib import Path
 
 from mmload.discover import ServerProcess
 from mmload.errors import FolderError
+from mmload.model.manifest import ProfileInfo
 from mmload.model.plan import ProfilePlan
-from mmload.model.result import ProfileInfo
 from mmload.observe.pyspy import end_dump, ptrace_hint, start_dump
 from mmload.observe.subject import ATTACH_S, Subject
 from mmload.store.layout import RunLayout

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 
 from mmload.discover import ServerProcess, read_stat
 from mmload.errors import FolderError
+from mmload.model.manifest import ProfileFile, ProfileSegment
 from mmload.model.plan import ProfilePlan
-from mmload.model.result import ProfileFile, ProfileSegment
 from mmload.observe.frames import FrameNamer
 from mmload.observe.pyspy import Recording, Segment, split_thread
 from mmload.observe.thread_cpu import ENDED, ThreadCpu

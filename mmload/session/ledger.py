@@ -14,9 +14,10 @@ import msgspec
 from mmload import __version__
 from mmload.analyse.summary import judge_generator, summarise
 from mmload.errors import ServerError
+from mmload.model.manifest import Clock, Manifest, Phase, Status
 from mmload.model.plan import NoLoad, Plan
-from mmload.model.result import Clock, Manifest, Phase, Status
 from mmload.observe.host import host_facts
+from mmload.serve.client import ServerInfo
 from mmload.store.append import Reserve, write_document
 from mmload.store.layout import RunLayout
 from mmload.store.read import Run
@@ -52,6 +53,17 @@ class Ledger:
         """Put facts into the manifest, by field name, and write it. Raises FolderError."""
         self.manifest = msgspec.structs.replace(self.manifest, **facts)
         write_document(self._layout.manifest, self.manifest)
+
+    def note_server(self, info: ServerInfo) -> None:
+        """Put what the server says it is into the manifest."""
+        self.note(
+            engine=info.engine,
+            engine_version=info.version,
+            model=info.model,
+            tp=info.tp,
+            flags=info.flags,
+            idle_policy=info.idle_policy,
+        )
 
     def warn(self, *warnings: str) -> None:
         new = [warning for warning in warnings if warning not in self.manifest.warnings]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mmload.model.result import LookingCost
+from mmload.model.manifest import LookingCost
 from mmload.observe.metrics import MetricsScraper
 from mmload.observe.observer import Sampler
 from mmload.session.ledger import Ledger

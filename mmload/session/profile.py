@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from mmload.model.manifest import ProfileInfo
 from mmload.model.records import RequestRecord
-from mmload.model.result import ProfileInfo
 from mmload.observe.observer import StackProfiler
 
 

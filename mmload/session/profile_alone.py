@@ -12,8 +12,8 @@ import msgspec
 from mmload.discover import ServerProcess, verify_same
 from mmload.errors import NotPermitted, ServerDied, ServerError
 from mmload.model.live import LiveView
+from mmload.model.manifest import ProfileInfo
 from mmload.model.plan import Plan
-from mmload.model.result import ProfileInfo
 from mmload.observe.local import LocalObserver
 from mmload.observe.metrics import MetricsScraper
 from mmload.observe.observer import Observer, Sampler, StackProfiler
@@ -107,14 +107,7 @@ def _note_subject(ledger: Ledger, subject: Subject) -> None:
     info = subject.info
     ledger.note(ranks=rank_infos(subject.processes, info), agent=subject.observer.agent())
     if info is not None:
-        ledger.note(
-            engine=info.engine,
-            engine_version=info.version,
-            model=info.model,
-            tp=info.tp,
-            flags=info.flags,
-            idle_policy=info.idle_policy,
-        )
+        ledger.note_server(info)
     if subject.trouble:
         ledger.warn(subject.trouble)
     states = subject.observer.states(subject.processes)

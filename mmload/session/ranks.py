@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mmload.discover import ServerProcess
-from mmload.model.result import RankInfo
+from mmload.model.manifest import RankInfo
 from mmload.serve.client import ServerInfo
 
 

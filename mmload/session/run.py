@@ -17,9 +17,9 @@ from mmload.drive.joining import Orders
 from mmload.drive.scratch import make_scratch
 from mmload.errors import RunInvalid, ServerDied, ServerError, UsageError
 from mmload.model.live import LiveView
+from mmload.model.manifest import WorkerInfo
 from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.records import RequestRecord
-from mmload.model.result import WorkerInfo
 from mmload.observe.observer import Observer
 from mmload.observe.stacks import worth_profiling
 from mmload.plan.access import request_headers
@@ -129,15 +129,8 @@ def _meet_server(plan: Plan, target: Target, observer: Observer, crew: Crew) -> 
         crew.ledger.warn(
             f"{target.url} is on another host: its processes are neither sampled nor profiled (--agent does both)"
         )
-    crew.ledger.note(
-        engine=info.engine,
-        engine_version=info.version,
-        model=info.model,
-        tp=info.tp,
-        flags=info.flags,
-        idle_policy=info.idle_policy,
-        ranks=rank_infos(target.processes, info),
-    )
+    crew.ledger.note_server(info)
+    crew.ledger.note(ranks=rank_infos(target.processes, info))
 
 
 def _modalities(plan: Plan) -> set[str]:

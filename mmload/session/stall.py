@@ -12,8 +12,8 @@ import msgspec
 
 from mmload.discover import ServerProcess
 from mmload.errors import MmloadError
+from mmload.model.manifest import Stall
 from mmload.model.records import GeneratorSample
-from mmload.model.result import Stall
 from mmload.observe.observer import KernelWord, Observer
 from mmload.session.dumping import dump_and_say
 from mmload.session.held import LOOK_NS, Held

@@ -9,7 +9,8 @@ import msgspec
 from rich.text import Text
 
 from mmload.analyse.timeline import Timeline
-from mmload.model.result import Manifest, Status, Summary, Verdict, VerdictWord
+from mmload.model.manifest import Manifest, Status
+from mmload.model.result import Summary, Verdict, VerdictWord
 from mmload.show.palette import LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
 from mmload.show.tables_verdict import render_verdict
 from mmload.show.terminal_figures import MISSING, figure, span

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from mmload.model.result import ProfileInfo
+from mmload.model.manifest import ProfileInfo
 from mmload.show.palette import LABEL, WARNING
 from mmload.show.terminal_figures import MISSING
 from mmload.show.terminal_sheet import Column, Sheet, fact, grid, styled

@@ -8,7 +8,8 @@ from pathlib import PurePath
 from rich.text import Text
 
 from mmload.analyse.timeline import Timeline
-from mmload.model.result import Manifest, Quantiles, Summary
+from mmload.model.manifest import Manifest
+from mmload.model.result import Quantiles, Summary
 from mmload.show.palette import EMPHASIS, LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
 from mmload.show.terminal_cpu import (
     cpu_table,

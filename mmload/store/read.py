@@ -11,9 +11,10 @@ from typing import TypeVar
 import msgspec
 
 from mmload.errors import FolderError
+from mmload.model.manifest import Manifest
 from mmload.model.plan import Plan
 from mmload.model.records import GeneratorSample, HostSample, ProcessSample, ScrapeLine, ServerScrape
-from mmload.model.result import Manifest, Summary, Verdict
+from mmload.model.result import Summary, Verdict
 from mmload.store.layout import RunLayout, is_run_id
 from mmload.store.lock import is_being_written
 from mmload.store.requests import RequestLine, RequestTable, table_of

@@ -7,8 +7,8 @@ from factory import START_NS, make_run
 
 from mmload.analyse.summary import summarise
 from mmload.judge.choice import differences
+from mmload.model.manifest import AgentInfo
 from mmload.model.records import HostSample
-from mmload.model.result import AgentInfo
 from mmload.store.append import LineWriter, write_document
 from mmload.store.read import Run
 

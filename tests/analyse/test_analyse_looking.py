@@ -15,8 +15,8 @@ from mmload.analyse.summary import summarise
 from mmload.judge.evidence import Evidence
 from mmload.judge.figures import Terms
 from mmload.judge.metrics_server import cpu_work_pct
+from mmload.model.manifest import LookingCost, Phase, ProfileSegment, Stall
 from mmload.model.records import ProcessSample, RequestRecord
-from mmload.model.result import LookingCost, Phase, ProfileSegment, Stall
 from mmload.store.append import write_document
 from mmload.store.read import Run
 from mmload.store.requests import table_of

@@ -191,3 +191,15 @@ def test_a_complete_run_without_its_records_is_damaged_and_not_empty(tmp_path, n
     path.unlink()
     with pytest.raises(FolderError, match=f"{name}.jsonl is missing: the run folder is damaged"):
         again(run)
+
+
+@pytest.mark.parametrize("mode", ["idle", "gil"])
+def test_a_profile_of_a_mode_that_shows_no_cpu_gives_no_work_and_says_why(tmp_path, mode):
+    run = make_run(tmp_path)
+    file = run.layout.manifest
+    file.write_text(file.read_text().replace('"mode": "active"', f'"mode": "{mode}"'))
+    summary = summarise(Run(run.layout.path))
+    ranks = [cpu for name, cpu in summary.cpu.items() if name.startswith("scheduler")]
+    assert ranks
+    assert all(rank.work_pct is None for rank in ranks)
+    assert sum(f"mode {mode} shows" in warning for warning in summary.warnings) == 1

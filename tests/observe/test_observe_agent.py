@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from agents import TOKEN, TOKEN_VARIABLE, AgentCommand, TitledServer
 from aiohttp.test_utils import TestClient, TestServer
+from command import gone
 
 from mmload.discover import read_stat
 from mmload.observe.agent import Agent
@@ -352,8 +353,8 @@ def test_a_killed_agent_leaves_no_py_spy_behind(agent, server):
     with begun(one, "/profile", profile_of(one, titled)):
         spies = one.until(one.children)
         one.end(signal.SIGKILL)
-    for spy in spies:
-        spy.wait(30)
+    assert spies
+    assert gone(spies, timeout_s=30)
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def test_the_kernel_counts_how_long_a_main_thread_ran(busy, found, until):
     before_ns = kernel_word(process).ran_ns
     if before_ns is None:
         pytest.skip("this kernel does not count it")
-    until(lambda: kernel_word(process).ran_ns > before_ns)
+    assert until(lambda: kernel_word(process).ran_ns > before_ns)
 
 
 def test_a_py_spy_of_ours_does_not_stop_a_process_and_another_tracer_does(busy, found, until):

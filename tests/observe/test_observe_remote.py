@@ -16,9 +16,9 @@ from mmload.analyse.cpu import process_series, total_pct
 from mmload.analyse.load import Window
 from mmload.clocks import clock_id
 from mmload.errors import RunInvalid, ServerError, UsageError
+from mmload.model.manifest import AgentInfo
 from mmload.model.plan import AgentPlan, ProfilePlan
 from mmload.model.records import HostSample, ProcessSample
-from mmload.model.result import AgentInfo
 from mmload.observe.agent_link import AgentClock, clock_warnings
 from mmload.observe.agent_protocol import Sought, file_name
 from mmload.observe.local import LocalObserver

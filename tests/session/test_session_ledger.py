@@ -1,6 +1,7 @@
 from factory import make_run
 
-from mmload.model.result import Manifest, Summary
+from mmload.model.manifest import Manifest
+from mmload.model.result import Summary
 from mmload.session.ledger import Ledger
 from mmload.store import read
 from mmload.store.read import read_document

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 from command import Command
 
+from mmload.model.manifest import Manifest
 from mmload.model.records import GeneratorSample, HostSample, ProcessSample, RequestRecord
-from mmload.model.result import Manifest, Summary
+from mmload.model.result import Summary
 from mmload.store.read import Run
 
 pytestmark = pytest.mark.live

@@ -9,21 +9,16 @@ import msgspec
 from rich.console import Console
 
 from mmload.model.live import LiveView
+from mmload.model.manifest import Clock, Manifest, Phase, ProfileFile, ProfileInfo, RankInfo
 from mmload.model.result import (
-    Clock,
     CriterionResult,
     Estimate,
     GeneratorHealth,
     GpuUse,
-    Manifest,
-    Phase,
     PhaseCpu,
     ProcessCpu,
     ProcessMemory,
-    ProfileFile,
-    ProfileInfo,
     Quantiles,
-    RankInfo,
     ShmUse,
     Summary,
     Verdict,

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from show_samples import drawn, manifest, summary
 
-from mmload.model.result import Estimate, Looking, ProfileFile, ProfileSegment
+from mmload.model.manifest import ProfileFile, ProfileSegment
+from mmload.model.result import Estimate, Looking
 from mmload.show.terminal_summary import render_summary
 
 LOOKING = Looking(
