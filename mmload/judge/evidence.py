@@ -1,7 +1,8 @@
-"""One stored run as the metrics look at it: each view is computed once, when a criterion first asks for it."""
+"""Stored runs as the metrics look at them: each view is computed once, when a criterion first asks for it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -65,3 +66,20 @@ class Evidence:
         edges = block_edges_ns(self.window.start_ns, self.window.end_ns)
         values = response_ms(self.measured)
         return np.split(values, np.searchsorted(self.measured.due_ns, edges[1:-1])) if len(edges) else []
+
+
+class Rounds:
+    """Runs of one variant under one load, in the order of their rounds: what a figure rests on. Never empty."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = tuple(Evidence(run) for run in runs)
+
+    @property
+    def length_s(self) -> float:
+        """Of all measure windows together."""
+        return sum(run.window.length_s for run in self.runs)
+
+    @property
+    def requests(self) -> int:
+        """Measured requests of all runs."""
+        return sum(len(run.measured) for run in self.runs)

@@ -10,7 +10,7 @@ from mmload.errors import EXIT_GATE_FAILED, EXIT_GATE_INCONCLUSIVE, EXIT_OK, EXI
 from mmload.judge.choice import Choice, command_for
 from mmload.judge.decision import decide, more_evidence, never_reached
 from mmload.judge.definition import Gate, GateCriterion
-from mmload.judge.evidence import Evidence
+from mmload.judge.evidence import Evidence, Rounds
 from mmload.judge.figures import Figure
 from mmload.judge.metrics import METRICS
 from mmload.judge.validity import faults_of, unfit_as_baseline
@@ -67,14 +67,15 @@ class _Bench:
 
     def __init__(self, choice: Choice) -> None:
         self._choice = choice
-        self._candidate = Evidence(choice.candidate)
+        self._rounds = Rounds([choice.candidate])
+        self._candidate = self._rounds.runs[0]
         self._baselines = {name: _usable(run) for name, run in choice.baselines.items()}
 
     def result(self, item: GateCriterion) -> CriterionResult:
         metric, against = METRICS[item.criterion.metric], item.criterion.baseline
         if against is None:
             assert metric.of_one
-            return _judged(item, metric.of_one(self._candidate, item.terms), self._candidate)
+            return _judged(item, metric.of_one(self._rounds, item.terms), self._candidate)
         if against not in self._baselines:
             command = command_for(against, self._candidate.run.plan)
             return _ruled(item, "INCONCLUSIVE", "no baseline", f"{self._choice.absent[against]}: {command}")
@@ -82,13 +83,13 @@ class _Bench:
         if isinstance(baseline, str):
             return _ruled(item, "INVALID", baseline)
         assert metric.of_two
-        return _judged(item, metric.of_two(self._candidate, baseline, item.terms), self._candidate)
+        return _judged(item, metric.of_two(self._rounds, baseline, item.terms), self._candidate)
 
 
-def _usable(run: Run) -> Evidence | str:
+def _usable(run: Run) -> Rounds | str:
     """The evidence of a baseline, or why it is none."""
     reasons = unfit_as_baseline(run)
-    return f"baseline {run.run_id}: {'; '.join(reasons)}" if reasons else Evidence(run)
+    return f"baseline {run.run_id}: {'; '.join(reasons)}" if reasons else Rounds([run])
 
 
 def _judged(item: GateCriterion, figure: Figure, candidate: Evidence) -> CriterionResult:

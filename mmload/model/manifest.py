@@ -124,14 +124,24 @@ class Stall(msgspec.Struct, frozen=True, kw_only=True):
     dumps: str = ""
 
 
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """Which run of which campaign this is: its scene, its round (from 0) and its place in the campaign's order."""
+
+    campaign: str
+    scene: str
+    round: int
+    place: int
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """manifest.json. kind: 'profile' where no load was sent. validity: 'valid' or the reasons why the figures can't be
-    trusted. looking: None where the run ended before. agent: None where the server's processes are looked at on the
-    driver's own host."""
+    """manifest.json. kind: 'profile' where no load was sent. member: None where the run was made alone. validity:
+    'valid' or the reasons why the figures can't be trusted. looking: None where the run ended before. agent: None
+    where the server's processes are looked at on the driver's own host."""
 
     schema: int = SCHEMA
     kind: RunKind = "run"
     run_id: str
+    member: Membership | None = None
     status: Status = "running"
     validity: Literal["valid"] | list[str] = "valid"
     variant: str

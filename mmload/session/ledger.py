@@ -14,7 +14,7 @@ import msgspec
 from mmload import __version__
 from mmload.analyse.summary import judge_generator, summarise
 from mmload.errors import ServerError
-from mmload.model.manifest import Clock, Manifest, Phase, Status
+from mmload.model.manifest import Clock, Manifest, Membership, Phase, Status
 from mmload.model.plan import NoLoad, Plan
 from mmload.observe.host import host_facts
 from mmload.serve.client import ServerInfo
@@ -28,12 +28,13 @@ _PACKAGES = ("aiohttp", "locust", "gevent", "geventhttpclient", "numpy", "msgspe
 class Ledger:
     """Writes manifest.json anew with each fact that becomes known."""
 
-    def __init__(self, layout: RunLayout, plan: Plan, variant: str) -> None:
+    def __init__(self, layout: RunLayout, plan: Plan, variant: str, member: Membership | None = None) -> None:
         self._layout = layout
         self._reserve = Reserve(layout)
         self.manifest = Manifest(
             kind="profile" if isinstance(plan.load, NoLoad) else "run",
             run_id=layout.run_id,
+            member=member,
             variant=variant,
             workload=plan.workload_name,
             seed=plan.seed,

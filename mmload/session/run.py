@@ -17,7 +17,7 @@ from mmload.drive.joining import Orders
 from mmload.drive.scratch import make_scratch
 from mmload.errors import RunInvalid, ServerDied, ServerError, UsageError
 from mmload.model.live import LiveView
-from mmload.model.manifest import WorkerInfo
+from mmload.model.manifest import Membership, WorkerInfo
 from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.records import RequestRecord
 from mmload.observe.observer import Observer
@@ -46,8 +46,8 @@ _START_LEAD_OF_JOINED_NS = 1_000_000_000
 _ATTACH_AFTER_NS = 500_000_000  # profilers attach to a server that is at work already
 
 
-def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None]) -> Run:
-    """Carry out `plan` in a new folder below `out`.
+def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None], member: Membership | None = None) -> Run:
+    """Carry out `plan` in a new folder below `out`. member: of which campaign it is a run.
 
     Whatever ends the run early, what was measured is sealed first and handed to `sealed`, which is called exactly once
     if a folder was made. Raises UsageError, ServerError, FolderError, RunInvalid or Interrupted.
@@ -62,7 +62,7 @@ def run(plan: Plan, out: Path, show: Show, sealed: Callable[[Run], None]) -> Run
         layout = create_run_folder(out, new_run_id(variant))
         write_document(layout.plan, plan)
         with writing(layout.plan):
-            crew = Crew(layout, Ledger(layout, plan, variant), show, interrupted)
+            crew = Crew(layout, Ledger(layout, plan, variant, member), show, interrupted)
             try:
                 with ExitStack() as stack:
                     _measure(plan, schedule, crew, agent, stack)
