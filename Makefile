@@ -1,18 +1,16 @@
 # Two commands for a fresh machine (Python 3.11+ and make): `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests that measure want the cores for themselves; all others run side by side.
-ALONE := tests/session tests/observe/test_observe_truth.py \
-	tests/standin/test_standin_findings.py tests/standin/test_standin_profiled.py
 
 .PHONY: demo test test-sglang check compose-check format bench clean
 
 demo: .venv/runtime.done ## set up everything and run the main job on the embedded stand-in server
 	$(BIN)/mmload run --variant optimized --rate 50 --duration 10s --warmup 2s --profile-duration 5s
 
+# Side by side, then one by one those that want the cores for themselves.
 test: .venv/dev.done ## every test: unit, property, golden, and live ones with real processes
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ALONE:%=--ignore=%)
-	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest -n 4 -m "not alone and not sglang"
+	$(BIN)/python -m pytest -m "alone and not sglang"
 
 test-sglang: .venv/dev.done ## every variant inside real SGLang, on the CPU: sets that up once (1.4 GB)
 	$(BIN)/mmload engine setup sglang-cpu

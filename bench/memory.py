@@ -71,7 +71,7 @@ def worker(folder: Path, url: str) -> Iterator[Fleet]:
         endpoint=Endpoint(url=url, path="/v1/chat/completions", timeout_s=30.0),
         pool=str(folder / "pool"),
         schedules={},
-        requests_file=str(layout.requests),
+        run_folder=str(layout.path),
         run_tag="memory",
     )
     fleet = Fleet.of_children([job], layout, folder)

@@ -9,7 +9,21 @@ import traceback
 import typer
 
 from mmload import __version__
-from mmload.commands import agent, engine, gate, handoff, profile, run, runs, serve, variants, worker, workload
+from mmload.commands import (
+    agent,
+    compare,
+    engine,
+    gate,
+    handoff,
+    profile,
+    run,
+    runs,
+    selftest,
+    serve,
+    variants,
+    worker,
+    workload,
+)
 from mmload.errors import EXIT_OWN_FAULT, MmloadError
 
 app = typer.Typer(
@@ -26,6 +40,8 @@ app.command("agent", rich_help_panel="Measure")(agent.agent)
 app.command("serve", rich_help_panel="Measure")(serve.serve)
 app.command("handoff", rich_help_panel="Measure")(handoff.handoff)
 app.command("gate", rich_help_panel="Judge")(gate.gate)
+app.command("compare", rich_help_panel="Judge")(compare.compare)
+app.command("selftest", rich_help_panel="Judge")(selftest.selftest)
 app.add_typer(runs.app, name="runs", rich_help_panel="Look")
 app.add_typer(variants.app, name="variants", rich_help_panel="Look")
 app.add_typer(workload.app, name="workload", rich_help_panel="Look")
@@ -48,10 +64,13 @@ def _options(
     """Nothing that holds for every command but this."""
     if context.invoked_subcommand not in (
         "run",
+        "compare",
+        "gate",
         "profile",
         "serve",
         "worker",
         "agent",
+        "selftest",
     ):  # what talks to servers must live through a closed socket
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 

@@ -63,6 +63,11 @@ class Command:
         """Wait until some requests of the measure window have their record."""
         self.until(lambda: self._measured() >= answers)
 
+    def until_profiled(self, processes=1):
+        """Wait until py-spy samples so many processes."""
+        said = "Sampling process"
+        self.until(lambda: sum(said in log.read_text() for log in self.out.glob("*/logs/py-spy-*.log")) >= processes)
+
     def _measured(self):
         files = list(self.out.glob("*/requests.jsonl"))
         return files[0].read_text().count('"phase":"measure"') if files else 0

@@ -14,10 +14,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mmload.model.manifest import Clock, Manifest, Phase, ProfileFile, ProfileInfo, RankInfo, Status
-from mmload.model.plan import ClosedLoop, GeneratorLimits, OpenLoop, Plan
+from mmload.model.manifest import Clock, Manifest, Membership, Phase, ProfileFile, ProfileInfo, RankInfo, Status
+from mmload.model.plan import ClosedLoop, GeneratorLimits, Modality, OpenLoop, Plan
 from mmload.model.records import (
     CUT_OFF,
+    AnswerRecord,
     GeneratorSample,
     HostSample,
     Outcome,
@@ -46,7 +47,8 @@ class Truth(msgspec.Struct, kw_only=True):
     (outcomes maps an index to what became of it). cpu_pct: process name -> percent of a core. work_share: of the ranks'
     stacks. build_ms: CPU milliseconds per request for construction and hash, by process; None: a server without
     counters. met: the share of the requests that a process has got to, where a queue builds before it. answers: of the
-    identity items. rss_bytes: resident memory as a function of seconds. requests: the plan's own number of them.
+    identity items, whose texts are kept where keeps_answers. modalities: of the requests in turn. rss_bytes:
+    resident memory as a function of seconds. requests: the plan's own number of them.
     """
 
     number: int = 0
@@ -73,12 +75,15 @@ class Truth(msgspec.Struct, kw_only=True):
     build_ms: Mapping[str, float] | None = None
     met: Mapping[str, float] = {}
     answers: Sequence[str] = ("red", "green", "blue", "grey")
+    keeps_answers: bool = True
+    modalities: Sequence[Modality] = ("image",)
     rss_bytes: Callable[[float], float] = lambda _s: 5e8
     ends_after_s: float | None = None
     limits: GeneratorLimits = GeneratorLimits()
     requests: int | None = None
     timeout_s: float = 30.0
     idle_policy: str = "sleep"
+    member: Membership | None = None
 
     @property
     def planned(self) -> int:
@@ -104,6 +109,7 @@ def make_run(out: Path, variant: str = "optimized", **truth: object) -> Run:
     requests = requests_of(told)
     kinds = (
         (layout.requests, requests),
+        (layout.answers, _answers(requests) if told.keeps_answers else ()),
         (layout.processes, _processes(told)),
         (layout.host, _host(told)),
         (layout.generator, _generator(told, requests)),
@@ -147,6 +153,12 @@ def requests_of(told: Truth) -> list[RequestRecord]:
     return [r for r in records if (r.done_ns or r.due_ns) <= ended_ns]
 
 
+def _answers(requests: Iterable[RequestRecord]) -> Iterable[AnswerRecord]:
+    for r in requests:
+        if r.phase == "identity" and r.output_sha256:
+            yield AnswerRecord(id=r.id, item=r.item, modality=r.modality, text=f"It is {r.output_sha256}.")
+
+
 def _ended_by_failure(told: Truth, record: RequestRecord, ended_ns: int) -> RequestRecord:
     if (record.done_ns or record.due_ns) <= ended_ns:
         return record
@@ -167,7 +179,7 @@ def _request(told: Truth, phase: str, number: int, due_ns: int, response_ms: flo
         id=f"{phase}-{number:06d}",
         phase=phase,
         item=f"{told.workload}-{number:06d}",
-        modality="image",
+        modality=told.modalities[number % len(told.modalities)],
         due_ns=due_ns,
         sent_ns=None if outcome == "dropped" else sent_ns,
         first_byte_ns=tokens[0] if answered else None,
@@ -210,6 +222,7 @@ def _manifest(told: Truth, variant: str, run_id: str) -> Manifest:
     files = [ProfileFile(process=name, pid=100, samples=told.stack_samples, errors=0) for name in told.ranks]
     return Manifest(
         run_id=run_id,
+        member=told.member,
         status=told.status,
         validity=told.validity or "valid",
         variant=variant,

@@ -2,13 +2,15 @@
 
 Neighbouring requests and samples resemble each other, so that a standard error from single ones is far too small.
 Over blocks of a second and more little of that is left (Law and Kelton, Simulation Modeling and Analysis, 9.5.3); what
-is left, as far as neighbouring blocks show it, widens the interval. No interval knows of a slow spell that a short
-window happened not to see (bench/coverage.py: spells of 5 s in a window of 40 s).
+is left, as far as neighbouring blocks show it, widens the interval, and so does skewness: slow spells lie to one side.
+No interval knows of a slow spell that a short window happened not to see (bench/coverage.py: spells of 5 s in a window
+of 40 s).
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,15 +36,51 @@ def block_edges_ns(start_ns: int, end_ns: int) -> NDArray[np.int64]:
     return np.linspace(start_ns, end_ns, count + 1).round().astype(np.int64)
 
 
-def mean_bounds(blocks: NDArray[np.float64], level: float) -> tuple[float, float] | None:
-    """Lower and upper bound of the mean, each one-sided at `level`; None with fewer than FEWEST_BLOCKS blocks."""
+class MeanError(NamedTuple):
+    """The standard error of a mean of blocks, its degrees of freedom, and the skewness of the blocks."""
+
+    error: float
+    freedom: float
+    skewness: float
+
+    def below(self, level: float) -> float:
+        """How far below the mean a bound lies that is one-sided at `level`."""
+        return self._half_width(level, -self.skewness)
+
+    def above(self, level: float) -> float:
+        return self._half_width(level, self.skewness)
+
+    def _half_width(self, level: float, skewness: float) -> float:
+        """Student's t, and on the side of the longer tail what Johnson (1978) adds to it."""
+        t = t_quantile(level, self.freedom)
+        skewed = max(0.0, skewness) * (1 + 2 * t**2) / (6 * math.sqrt(self.freedom + 1))
+        return (t + skewed) * self.error
+
+
+def mean_error(blocks: NDArray[np.float64]) -> MeanError | None:
+    """None with fewer than FEWEST_BLOCKS blocks."""
     if len(blocks) < FEWEST_BLOCKS:
         return None
+    independent = independent_blocks(blocks)
+    error = float(blocks.std(ddof=1)) / math.sqrt(independent)
+    return MeanError(error, max(1.0, independent - 1), _skewness(blocks))
+
+
+def mean_bounds(blocks: NDArray[np.float64], level: float) -> tuple[float, float] | None:
+    """Lower and upper bound of the mean, each one-sided at `level`; None with fewer than FEWEST_BLOCKS blocks."""
+    found, mean = mean_error(blocks), float(blocks.mean()) if len(blocks) else math.nan
+    return (mean - found.below(level), mean + found.above(level)) if found else None
+
+
+def independent_blocks(blocks: NDArray[np.float64]) -> float:
+    """How many independent blocks say as much as these, by the correlation of neighbours."""
     correlation = _correlation(blocks)
-    independent = len(blocks) * (1 - correlation) / (1 + correlation)
-    half = t_quantile(level, max(1.0, independent - 1)) * float(blocks.std(ddof=1)) / math.sqrt(independent)
-    mean = float(blocks.mean())
-    return mean - half, mean + half
+    return len(blocks) * (1 - correlation) / (1 + correlation)
+
+
+def _skewness(blocks: NDArray[np.float64]) -> float:
+    spread = float(blocks.std())
+    return float((((blocks - blocks.mean()) / spread) ** 3).mean()) if spread else 0.0
 
 
 def _correlation(blocks: NDArray[np.float64]) -> float:

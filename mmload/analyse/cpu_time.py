@@ -14,16 +14,18 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Literal
 
 import msgspec
 
+from mmload.analyse.blocks import TWO_SIDED_95
 from mmload.analyse.cpu import Interval
 from mmload.analyse.phases import Judge
+from mmload.analyse.reading import Reading
 from mmload.plan.phases import IDLE_PHASES, PHASES, PhaseName, PhaseRules
 from mmload.store.stacks import ProcessThreads, ThreadStacks
 
-_Z_95 = 1.959964  # two-sided 95 % of a normal distribution
 # What more samples would not mend: stacks of a process that runs on are torn now and then, and py-spy's notion of
 # 'running' is the kernel's, a moment before the stack is read (bench/known_truth.py has the errors that are left).
 SYSTEMATIC = 0.02
@@ -57,7 +59,11 @@ class CpuTime(msgspec.Struct, frozen=True, kw_only=True):
 
     def share_of(self, phases: Sequence[PhaseName]) -> Interval:
         """The share of several phases together, whether they occur or not."""
-        return _together(self.parts, phases) if self.parts else Interval(0.0, 0.0, 1.0)
+        return self.reading(phases).interval
+
+    def reading(self, phases: Sequence[PhaseName], level: float = TWO_SIDED_95) -> Reading:
+        """The same with what is chance, at `level` (one-sided), apart from what is systematic."""
+        return _together(self.parts, phases, level) if self.parts else Reading(0.0, 0.0, 0.0, 0.0, 1.0)
 
 
 def cpu_time(process: ProcessThreads, rules: PhaseRules, source: Mapping[str, str]) -> CpuTime:
@@ -86,8 +92,7 @@ def cpu_time(process: ProcessThreads, rules: PhaseRules, source: Mapping[str, st
         for stack, share in part.stacks.items():
             seconds[stack] += share * total_s
     counts = {phase: sum(part.counts[phase] for part in parts if part.kind == "sampled") for phase in PHASES}
-    found = {phase: _together(parts, (phase,)) for phase in PHASES}
-    idle = _together(parts, IDLE_PHASES)
+    found = {phase: _together(parts, (phase,)).interval for phase in PHASES}
     return CpuTime(
         seconds=dict(seconds),
         shares={
@@ -95,7 +100,7 @@ def cpu_time(process: ProcessThreads, rules: PhaseRules, source: Mapping[str, st
             for phase, share in found.items()
             if share.value
         },
-        work=Interval(1 - idle.value, 1 - idle.high, 1 - idle.low),
+        work=_together(parts, IDLE_PHASES).rest.interval,
         samples=round(sum(counts.values())),
         native=sum(part.weight for part in parts if part.kind != "sampled"),
         parts=parts,
@@ -117,14 +122,14 @@ class _Part(msgspec.Struct, frozen=True):
     lost: float = 0.0
     doubtful: dict[PhaseName, float] = {}
 
-    def share(self, phases: Sequence[PhaseName]) -> Interval:
-        """Of some phases in this thread."""
+    def share(self, phases: Sequence[PhaseName], level: float) -> Interval:
+        """Of some phases in this thread; bounds one-sided at `level`."""
         if self.kind == "unknown":
             share = float("other" in phases)
             return Interval(share, share, share)
         count, samples = sum(self.counts[phase] for phase in phases), sum(self.counts.values())
         if self.kind == "sampled":
-            return wilson(count, samples)
+            return wilson(count, samples, level)
         rest = samples - count
         return Interval(count / samples, count / (count + LENT * rest), LENT * count / (LENT * count + rest))
 
@@ -191,12 +196,12 @@ def _by_phase(stacks: Mapping[str, float], judge: Judge) -> dict[PhaseName, floa
     return counts
 
 
-def _together(parts: Sequence[_Part], phases: Sequence[PhaseName]) -> Interval:
-    """The share of some phases over all threads. Threads are sampled independently: the bounds of each, as the distance
-    from its figure, add in quadrature (Zou and Donner 2008). What is systematic adds up as it is."""
-    value = below_squared = above_squared = below = above = 0.0
+def _together(parts: Sequence[_Part], phases: Sequence[PhaseName], level: float = TWO_SIDED_95) -> Reading:
+    """The share of some phases over all threads, within [0, 1]. Threads are sampled independently: the bounds of each,
+    as the distance from its figure, add in quadrature (Zou and Donner 2008). What is systematic adds up as it is."""
+    value = below_squared = above_squared = doubt_below = doubt_above = 0.0
     for part in parts:
-        share = part.share(phases)
+        share = part.share(phases, level)
         value += part.weight * share.value
         less, more = part.weight * (share.value - share.low), part.weight * (share.high - share.value)
         if part.kind == "sampled":
@@ -205,19 +210,17 @@ def _together(parts: Sequence[_Part], phases: Sequence[PhaseName]) -> Interval:
             doubt_less, doubt_more = part.doubt(phases)
             less = part.weight * (systematic + part.lost * share.value + doubt_less)
             more = part.weight * (systematic + part.lost * (1 - share.value) + doubt_more)
-        below, above = below + less, above + more
-    return Interval(
-        value,
-        max(0.0, value - math.sqrt(below_squared) - below),
-        min(1.0, value + math.sqrt(above_squared) + above),
-    )
+        doubt_below, doubt_above = doubt_below + less, doubt_above + more
+    rest = max(0.0, 1 - value)
+    below, above = min(value, math.sqrt(below_squared)), min(rest, math.sqrt(above_squared))
+    return Reading(value, below, above, min(value - below, doubt_below), min(rest - above, doubt_above))
 
 
-def wilson(count: float, samples: float) -> Interval:
-    """count of samples, samples > 0, with Wilson's 95 % interval (1927). py-spy's ticks are random: samples are taken
-    as independent."""
-    value = count / samples
-    shrink = 1 + _Z_95**2 / samples
-    centre = (value + _Z_95**2 / (2 * samples)) / shrink
-    half = _Z_95 / shrink * math.sqrt(value * (1 - value) / samples + _Z_95**2 / (4 * samples**2))
+def wilson(count: float, samples: float, level: float = TWO_SIDED_95) -> Interval:
+    """count of samples, samples > 0, with Wilson's interval (1927), each bound one-sided at `level`. py-spy's ticks are
+    random: samples are taken as independent."""
+    z, value = NormalDist().inv_cdf(level), count / samples
+    shrink = 1 + z**2 / samples
+    centre = (value + z**2 / (2 * samples)) / shrink
+    half = z / shrink * math.sqrt(value * (1 - value) / samples + z**2 / (4 * samples**2))
     return Interval(value, min(value, centre - half), max(value, centre + half))

@@ -22,7 +22,7 @@ from mmload.plan.phases import IDLE_PHASES, PhaseName
 BUILD_PHASES: tuple[PhaseName, ...] = ("materialise", "hash")
 HANDOFF_PHASES: tuple[PhaseName, ...] = (*BUILD_PHASES, "receive", "pickle", "broadcast")
 
-_MS_PER_PCT = 10.0  # one percent of a core is 10 ms of CPU a second
+MS_PER_PCT = 10.0  # one percent of a core is 10 ms of CPU a second
 
 
 class Burnt(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Burnt(msgspec.Struct, frozen=True):
     def ms_per_request(self, phases: Sequence[PhaseName], answers_rps: float) -> Interval:
         """Of these phases together; answers_rps > 0."""
         pct = work_interval(self.total, self.share.time.share_of(phases))
-        scale = _MS_PER_PCT / answers_rps
+        scale = MS_PER_PCT / answers_rps
         return Interval(pct.value * scale, pct.low * scale, pct.high * scale)
 
 
@@ -67,8 +67,12 @@ def phase_cpu(share: WorkShare, process: Burnt | None, answers_rps: float) -> di
 
 def handoff_cost(process: Burnt, phases: Sequence[PhaseName], answers_rps: float) -> Interval:
     """CPU ms per request of those phases that are handoff in this process."""
-    by_http = process.role == "tokenizer"
-    return process.ms_per_request([phase for phase in phases if not (by_http and phase == "receive")], answers_rps)
+    return process.ms_per_request(handing_over_in(process.role, phases), answers_rps)
+
+
+def handing_over_in(role: Role, phases: Sequence[PhaseName]) -> list[PhaseName]:
+    """Those of the phases that are handoff in a process of that role."""
+    return [phase for phase in phases if not (role == "tokenizer" and phase == "receive")]
 
 
 def over_all(costs: Iterable[Interval]) -> Interval:

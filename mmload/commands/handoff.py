@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmload.commands.options import in_range, refuse_contradictions, whole
+from mmload.commands.options import refuse_contradictions, whole
 from mmload.errors import UsageError
+from mmload.plan.load_words import in_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,15 +10,13 @@ from pathlib import Path
 from typer import Context
 
 from mmload.errors import UsageError
-from mmload.model.plan import Access, AgentPlan, ArrivalProcess, OpenLoop, ProfileMode
+from mmload.model.plan import Access, AgentPlan, ProfileMode
 from mmload.plan.access import check_access
+from mmload.plan.load_words import in_range
 
 OUT = Path("profiles")
 
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 _HEADER = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*)$")  # RFC 9110, 5.1 and 5.5
-_LONGEST_S = 14 * 86400.0
 
 
 def refuse_contradictions(context: Context, excluded: Mapping[str, Sequence[str]]) -> None:
@@ -44,25 +42,8 @@ def _given(context: Context) -> set[str]:
 
 
 def _flag(name: str) -> str:
-    return "-- ENGINE ARGS" if name == "engine_args" else f"--{name.replace('_', '-')}"
-
-
-def seconds(text: str, option: str, *, shortest_s: float = 0.0) -> float:
-    """A duration such as `40s`, `1.5m`, `24h` or `40` (seconds)."""
-    match = _DURATION.match(text.strip())
-    if match is None:
-        raise UsageError(f"{option} {text!r} is not a duration", "write it as 40s, 90, 2m or 24h")
-    value = float(match[1]) * _UNIT_S[match[2]]
-    if not shortest_s <= value <= _LONGEST_S:
-        raise UsageError(f"{option} {text} is out of range", f"it takes {shortest_s:g}s to {_LONGEST_S / 86400:g}d")
-    return value
-
-
-def in_range(value: float, option: str, low: float, high: float, unit: str = "") -> float:
-    """`value` if low <= value <= high."""
-    if not low <= value <= high:
-        raise UsageError(f"{option} {value:g}{unit} is out of range", f"it takes {low:g} to {high:g}{unit}")
-    return value
+    words = {"engine_args": "-- ENGINE ARGS", "runs": "RUN", "continue_": "--continue"}
+    return words.get(name, f"--{name.replace('_', '-')}")
 
 
 def whole(value: int | None, option: str, low: int, high: int) -> int | None:
@@ -117,42 +98,9 @@ def json_object(text: str | None, option: str) -> dict[str, object]:
     return document
 
 
-def open_loop(text: str, process: ArrivalProcess, cv: float | None) -> OpenLoop:
-    """`100`, `20..200` (a ramp over the window) or `50,100,200` (equal steps) -> the load with its mean rate."""
-    if ".." in text:
-        first, last = (_rate(part) for part in text.split("..", 1))
-        return OpenLoop(rate_rps=(first + last) / 2, ramp_rps=(first, last), arrival=process, cv=cv)
-    steps = tuple(_rate(part) for part in text.split(","))
-    if len(steps) == 1:
-        return OpenLoop(rate_rps=steps[0], arrival=process, cv=cv)
-    return OpenLoop(rate_rps=sum(steps) / len(steps), steps_rps=steps, arrival=process, cv=cv)
-
-
-def _rate(text: str) -> float:
-    try:
-        return in_range(float(text), "--rate", 0.01, 100_000, " req/s")
-    except ValueError as error:
-        raise UsageError(f"--rate {text!r} is not a number", "write it as 100, 20..200 or 50,100,200") from error
-
-
 def profile_mode(text: str) -> ProfileMode:
     modes: tuple[ProfileMode, ...] = ("active", "idle", "native", "gil")
     for mode in modes:
         if text == mode:
             return mode
     raise UsageError(f"--profile-mode {text!r} is not known", f"it takes {', '.join(modes)}")
-
-
-def arrival_process(text: str) -> tuple[ArrivalProcess, float | None]:
-    """`poisson`, `constant` or `gamma:CV` -> the process and its coefficient of variation (gamma only)."""
-    if text == "poisson":
-        return "poisson", None
-    if text == "constant":
-        return "constant", None
-    name, _, cv = text.partition(":")
-    if name == "gamma":
-        try:
-            return "gamma", in_range(float(cv), "--arrival gamma:CV with CV", 0.01, 100)
-        except ValueError as error:
-            raise UsageError(f"--arrival {text!r} lacks its CV", "write it as gamma:2") from error
-    raise UsageError(f"--arrival {text!r} is not known", "it takes poisson, constant or gamma:CV")

@@ -10,8 +10,9 @@ import typer
 from mmload.commands import options
 from mmload.commands import shared_options as shared
 from mmload.commands.carry_out import carry_out
-from mmload.commands.options import OUT, seconds
+from mmload.commands.options import OUT
 from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, UsageError
+from mmload.plan.load_words import seconds
 
 if TYPE_CHECKING:
     from mmload.model.plan import Plan

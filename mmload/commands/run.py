@@ -11,120 +11,67 @@ from mmload.commands import options
 from mmload.commands import shared_options as shared
 from mmload.commands.carry_out import carry_out
 from mmload.commands.gate import judge_new_run
-from mmload.commands.options import OUT, in_range, seconds, whole
-from mmload.commands.run_load import load_of_options, meeting_of_options, workers_of_options, workload_of_options
+from mmload.commands.option_groups import grouped
+from mmload.commands.options import OUT, whole
+from mmload.commands.plan_options import (
+    EXCLUDED,
+    LOAD,
+    EngineArgs,
+    LoadOptions,
+    ProfileOptions,
+    ServerOptions,
+    plan_of_options,
+)
+from mmload.commands.run_load import meeting_of_options
 from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, UsageError
+from mmload.plan.load_words import in_range
 
 if TYPE_CHECKING:
     from mmload.model.plan import Plan
 
 # What an option leaves no room for: given together, one of them would be ignored without a word.
-_EXCLUDED = {
-    "url": ("engine", "tp", "port", "engine_args"),
-    "items": ("workload",),
-    "concurrency": ("arrival",),
-    "trace": ("arrival", "duration", "requests"),
-    "requests": ("duration",),
-}
-
-_LOAD, _SERVER, _PROFILE, _RESULT = "Load", shared.SERVER, shared.PROFILE, shared.RESULT
+_EXCLUDED = {"url": ("engine", "tp", "port", "engine_args"), **EXCLUDED}
 
 
+@grouped
 def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its contract names)
     context: typer.Context,
-    engine_args: Annotated[list[str] | None, typer.Argument(metavar="[-- ENGINE ARGS...]", show_default=False)] = None,
+    load: LoadOptions,
+    server: ServerOptions,
+    stacks: ProfileOptions,
+    engine_args: EngineArgs = None,
     variant: Annotated[
         str | None, typer.Option(help="Patch variant; default stock, or what the server at --url announces.")
     ] = None,
-    rate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="R",
-            help="Open loop: requests per second offered; FROM..TO for a ramp, A,B,C for steps.",
-            rich_help_panel=_LOAD,
-        ),
-    ] = None,
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Arrivals replayed from JSONL or CSV: t_s or timestamp (seconds), timestamp_ms; item.",
-            rich_help_panel=_LOAD,
-        ),
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(help="Closed loop: requests in flight.", rich_help_panel=_LOAD)
-    ] = None,
-    arrival: Annotated[
-        str, typer.Option(help="poisson, constant or gamma:CV, for --rate.", rich_help_panel=_LOAD)
-    ] = "poisson",
-    duration: Annotated[
-        str | None,
-        typer.Option(
-            help="Length of the measured window; default 40s, or the workload's own number of requests.",
-            rich_help_panel=_LOAD,
-        ),
-    ] = None,
-    warmup: Annotated[str, typer.Option(help="Load before the measured window.", rich_help_panel=_LOAD)] = "5s",
-    requests: Annotated[
-        int | None, typer.Option(help="Measured requests, instead of --duration.", rich_help_panel=_LOAD)
-    ] = None,
-    workload: Annotated[
-        str, typer.Option(help="A workload's name or file: mmload workload list.", rich_help_panel=_LOAD)
-    ] = "images-small",
-    items: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Your own requests, a JSON line each.", rich_help_panel=_LOAD)
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Fixes schedule and payloads.", rich_help_panel=_LOAD)] = 0,
-    timeout: Annotated[str, typer.Option(help="For one answer, from sent.", rich_help_panel=_LOAD)] = "30s",
-    workers: Annotated[
-        str | None,
-        typer.Option(help="Load-generating processes here: a number or auto; default 1.", rich_help_panel=_LOAD),
-    ] = None,
     expect_workers: Annotated[
         int,
-        typer.Option(help="Processes that join by mmload worker; --workers is then 0.", rich_help_panel=_LOAD),
+        typer.Option(help="Processes that join by mmload worker; --workers is then 0.", rich_help_panel=LOAD),
     ] = 0,
     master_bind: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where these join.", rich_help_panel=_LOAD)
+        str, typer.Option(metavar="HOST:PORT", help="Where these join.", rich_help_panel=LOAD)
     ] = "*:5557",
-    web: Annotated[bool, typer.Option("--web", help="Open Locust's own web page.", rich_help_panel=_LOAD)] = False,
+    web: Annotated[bool, typer.Option("--web", help="Open Locust's own web page.", rich_help_panel=LOAD)] = False,
     url: Annotated[
-        str | None, typer.Option(help="Attach to a running server; none is started.", rich_help_panel=_SERVER)
+        str | None, typer.Option(help="Attach to a running server; none is started.", rich_help_panel=shared.SERVER)
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="What to start: standin, sglang, sglang-cpu[:VERSION].", rich_help_panel=_SERVER)
-    ] = "standin",
-    tp: Annotated[int, typer.Option(help="Tensor-parallel ranks to start.", rich_help_panel=_SERVER)] = 2,
-    model: Annotated[str | None, typer.Option(help="Model path or name.", rich_help_panel=_SERVER)] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to start on; default a free one.", rich_help_panel=_SERVER)
+        int | None, typer.Option(help="Port to start on; default a free one.", rich_help_panel=shared.SERVER)
     ] = None,
     header: shared.Headers = None,
     token_env: shared.TokenEnv = shared.TOKEN_ENV,
     ca: shared.Ca = None,
     insecure: shared.Insecure = False,
-    extra_body: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Fields added to every request's body.", rich_help_panel=_LOAD)
-    ] = None,
     pid: Annotated[
         list[int] | None,
-        typer.Option(help="Process to sample (repeatable); default by title.", rich_help_panel=_SERVER),
+        typer.Option(help="Process to sample (repeatable); default by title.", rich_help_panel=shared.SERVER),
     ] = None,
     agent: shared.Agent = None,
     agent_token_env: shared.AgentTokenEnv = shared.AGENT_TOKEN_ENV,
     agent_ca: shared.AgentCa = None,
-    profile: Annotated[
-        bool,
-        typer.Option("--profile/--no-profile", help="Take stacks after the measured window.", rich_help_panel=_PROFILE),
-    ] = True,
-    profile_duration: Annotated[str, typer.Option(rich_help_panel=_PROFILE)] = "10s",
-    profile_mode: shared.ProfileMode = "active",
-    profile_rate: shared.ProfileRate = 100,
     gate: Annotated[
         str | None,
         typer.Option(
-            help="Judge at the end by this gate (name or file); its exit code is used.", rich_help_panel=_RESULT
+            help="Judge at the end by this gate (name or file); its exit code is used.", rich_help_panel=shared.RESULT
         ),
     ] = None,
     plan: Annotated[
@@ -137,49 +84,27 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
 
     Without --url the embedded stand-in server is started, loaded and ended.
     """
-    import msgspec  # noqa: PLC0415
-
     options.refuse_contradictions(context, _EXCLUDED)
-    from mmload.model.plan import Plan, ProfilePlan  # noqa: PLC0415
     from mmload.plan.access import check_access  # noqa: PLC0415
 
     if plan is not None:
         options.refuse_beside(context, "plan", allowed=("out", "json", "url", "plan"))
         chosen = _repeat(plan, url)
     else:
-        workload_name, content = workload_of_options(workload, items)
-        load, length_s = load_of_options(rate, concurrency, trace, arrival, content.rate_rps)
-        if requests is None and duration is None and length_s is None:
-            requests = content.requests
         in_range(expect_workers, "--expect-workers", 0, 64)
-        local_workers = workers_of_options(workers, load, least=0 if expect_workers else 1)
-        chosen = Plan(
+        chosen = plan_of_options(
+            load,
+            server,
+            stacks,
+            joining=expect_workers,
             variant=_known_variant(variant),
-            workload_name=workload_name,
-            workload=msgspec.to_builtins(content),
-            load=load,
-            duration_s=length_s or seconds(duration or "40s", "--duration", shortest_s=1.0),
-            warmup_s=seconds(warmup, "--warmup"),
-            requests=whole(requests, "--requests", 1, 1_000_000_000),
-            seed=int(in_range(seed, "--seed", 0, 2**63 - 1)),
-            timeout_s=seconds(timeout, "--timeout", shortest_s=0.1),
-            engine=None if url else engine,
+            engine=None if url else server.engine,
             url=url,
             access=shared.access(header, token_env, ca, insecure=insecure),
-            extra_body=options.json_object(extra_body, "--extra-body"),
-            tp=int(in_range(tp, "--tp", 1, 64)),
-            model=model,
             port=whole(port, "--port", 1, 65535),
             engine_args=tuple(engine_args or ()),
             pids=tuple(pid or ()),
             agent=options.agent_plan(agent, agent_token_env, agent_ca, url),
-            profile=ProfilePlan(
-                enabled=profile,
-                duration_s=seconds(profile_duration, "--profile-duration", shortest_s=1.0),
-                rate_hz=shared.profile_rate(profile_rate),
-                mode=options.profile_mode(profile_mode),
-            ),
-            workers=local_workers + expect_workers,
             meeting=meeting_of_options(expect_workers, master_bind, web=web),
             gate=_known_gate(gate),
         )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from mmload.commands import options
-from mmload.commands.options import in_range
 from mmload.errors import UsageError
+from mmload.plan.load_words import arrival_process, in_range, open_loop
 
 if TYPE_CHECKING:
     from mmload.model.plan import ClosedLoop, Meeting, OpenLoop
@@ -39,8 +39,8 @@ def load_of_options(
         return _traced(trace)
     if concurrency is not None:
         return ClosedLoop(concurrency=int(in_range(concurrency, "--concurrency", 1, 20_000))), None
-    process, cv = options.arrival_process(arrival)
-    return options.open_loop(f"{meant_rps:g}" if rate is None else rate, process, cv), None
+    process, cv = arrival_process(arrival)
+    return open_loop(f"{meant_rps:g}" if rate is None else rate, process, cv), None
 
 
 def _traced(file: Path) -> tuple[OpenLoop, float]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmload.commands.options import OUT, seconds
+from mmload.commands.options import OUT
 from mmload.errors import FolderError, UsageError
+from mmload.plan.load_words import seconds
 
 if TYPE_CHECKING:
     from mmload.show.tables_runs import RunRow
@@ -94,12 +95,12 @@ def show_timeline(
 
 @app.command("remove")
 def remove_runs(
-    runs: Annotated[list[str], typer.Argument(help="Run-ids or paths.")],
+    runs: Annotated[list[str], typer.Argument(help="Run-ids or paths; a campaign is removed with all its runs.")],
     out: _Out = OUT,
 ) -> None:
     """Remove run folders for good, damaged ones too."""
-    folders = [_removable(name, out) for name in runs]  # all of them or none
-    for folder in folders:
+    folders = [folder for name in runs for folder in _removable(name, out)]  # all of them or none
+    for folder in dict.fromkeys(folders):
         try:
             shutil.rmtree(folder)
         except OSError as error:
@@ -107,7 +108,22 @@ def remove_runs(
         print(f"removed {folder.name}")
 
 
-def _removable(name: str, out: Path) -> Path:
+def _removable(name: str, out: Path) -> list[Path]:
+    """The folder of a run, or those of a campaign and of its runs; nobody writes them."""
+    from mmload.store.campaigns import find_campaign, is_campaign  # noqa: PLC0415
+    from mmload.store.lock import is_being_written  # noqa: PLC0415
+
+    if not is_campaign(name, out):
+        return [_run_folder(name, out)]
+    stored = find_campaign(name, out)
+    if is_being_written(stored.layout.lock):
+        raise UsageError(f"the runs of {name} are being made at this moment", "end it first")
+    made = [run_id for slot in stored.campaign.slots for run_id in slot.run_ids]
+    folders = [_run_folder(run_id, stored.out) for run_id in made if (stored.out / run_id).is_dir()]
+    return [*folders, stored.layout.path]
+
+
+def _run_folder(name: str, out: Path) -> Path:
     """The folder of a run that nobody writes. What has no run-id for a name and no manifest is no run."""
     from mmload.store.layout import RunLayout, is_run_id  # noqa: PLC0415
     from mmload.store.lock import is_being_written  # noqa: PLC0415

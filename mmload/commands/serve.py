@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmload.commands.options import in_range
+from mmload.plan.load_words import in_range
 
 
 def serve(

@@ -10,6 +10,7 @@ import typer
 
 from mmload.commands import options
 from mmload.model.plan import Access
+from mmload.plan.load_words import in_range
 
 SERVER, PROFILE, RESULT = "Server", "Profile", "Result"
 
@@ -61,4 +62,4 @@ def access(headers: list[str] | None, token_env: str, ca: Path | None, *, insecu
 
 
 def profile_rate(hertz: int) -> int:
-    return int(options.in_range(hertz, "--profile-rate", 1, 1000))
+    return int(in_range(hertz, "--profile-rate", 1, 1000))

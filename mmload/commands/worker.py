@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mmload.commands.options import address, seconds
+from mmload.commands.options import address
+from mmload.plan.load_words import seconds
 
 
 def worker(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmload.commands.options import in_range
+from mmload.plan.load_words import in_range
 
 app = typer.Typer(help="The workloads: what is sent, and how much of it.", no_args_is_help=True)
 

@@ -13,6 +13,8 @@ import msgspec
 from mmload.drive.sse import ErrorEvent, SseParser
 from mmload.model.records import Outcome
 
+_KEPT_BYTES = 65_536
+
 
 class BadAnswer(Exception):
     """Not a correct answer: its outcome, and why in a sentence."""
@@ -103,6 +105,11 @@ _Document = TypeVar("_Document", _Chat, _Generated)
 
 _chat = msgspec.json.Decoder(_Chat)
 _generated = msgspec.json.Decoder(_Generated)
+
+
+def kept(text: str) -> str:
+    """What a run folder keeps of an answer: its first 64 KiB in UTF-8."""
+    return text.encode()[:_KEPT_BYTES].decode(errors="ignore")  # the last character may be cut in two
 
 
 def reader_for(endpoint: str, *, stream: bool, adds_text: bool = False) -> AnswerReader:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Callable
 from http.client import HTTPException
 
 import gevent
 import msgspec
 
-from mmload.drive.answers import AnswerReader, BadAnswer, reader_for
+from mmload.drive.answers import AnswerReader, BadAnswer, kept, reader_for
 from mmload.drive.connection import Connection, Connections
 from mmload.drive.job import Endpoint
 from mmload.model.plan import Modality
-from mmload.model.records import CUT_OFF, Outcome, RequestPhase, RequestRecord
+from mmload.model.records import CUT_OFF, AnswerRecord, Outcome, RequestPhase, RequestRecord
 
 _ERROR_BODY_BYTES = 4096
 _OUR_OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL)
@@ -34,18 +35,24 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Exchanger:
-    """Sends requests to one endpoint and makes a record of each. Never raises for what the server does."""
+    """Sends requests to one endpoint and makes a record of each. Never raises for what the server does. keep: takes
+    what the identity requests are answered."""
 
-    def __init__(self, endpoint: Endpoint, connections: Connections, worker: int) -> None:
+    def __init__(
+        self, endpoint: Endpoint, connections: Connections, worker: int, keep: Callable[[AnswerRecord], None]
+    ) -> None:
         self._endpoint = endpoint
         self._heads = {stream: endpoint.head(stream=stream) for stream in (True, False)}
         self._connections = connections
         self._worker = worker
+        self._keep = keep
 
     def exchange(self, due: Due) -> RequestRecord:
         """Send `due` and read the answer to its end, its failure or the timeout."""
         one = _Exchange(due, reader_for(self._endpoint.path, stream=due.stream, adds_text=self._endpoint.adds_text))
         one.run(self._connections, self._head_of(due), self._endpoint.timeout_s)
+        if due.phase == "identity" and (answer := one.answer()):
+            self._keep(answer)
         return one.record(self._worker)
 
     def _head_of(self, due: Due) -> bytes:
@@ -108,6 +115,15 @@ class _Exchange:
                 connections.settle(connection)
             elif connection is not None:
                 connections.give_back(connection)
+
+    def answer(self) -> AnswerRecord | None:
+        """What was said; None where that was nothing."""
+        due, text = self._due, "".join(self._reader.answer.text)
+        if not text:
+            return None
+        beginning = kept(text)
+        cut = len(beginning) < len(text)
+        return AnswerRecord(id=due.id, item=due.item, modality=due.modality, text=beginning, cut=cut)
 
     def record(self, worker: int) -> RequestRecord:
         answer, due = self._reader.answer, self._due

@@ -45,6 +45,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a worker needs. pool, schedules: paths of what the driver has prepared (schedules by segment).
+    run_folder: where it writes its records; empty where a master does that.
 
     in_flight_limit: a request that finds so many in flight is dropped, and says so.
     """
@@ -55,7 +56,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     pool: str
     schedules: dict[str, str]
-    requests_file: str
+    run_folder: str
     run_tag: str
     in_flight_limit: int = 20_000
 

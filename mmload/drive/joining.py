@@ -8,7 +8,7 @@ worker (remote.py)                                  master (master.py, a child o
   |    payloads and schedules, made from the plan      |
   | -- prepared ------------------------------------> |   every worker: the same digests as the driver's
   | <- spawn (Locust's): its user begins ------------- |
-  | -- events, records;  <- commands (job.py) --------- |
+  | -- events, records, answers; <- commands (job.py) - |
   | <- quit (Locust's) -------------------------------- |
 """
 
@@ -28,7 +28,8 @@ from mmload.plan.prepared import Digests
 
 HELLO, ASSIGNMENT, REFUSAL = "mmload-hello", "mmload-assignment", "mmload-refusal"
 PING, PONG = "mmload-ping", "mmload-pong"
-PREPARED, COMMAND, EVENT, RECORDS = "mmload-prepared", "mmload-command", "mmload-event", "mmload-records"
+PREPARED, COMMAND, EVENT = "mmload-prepared", "mmload-command", "mmload-event"
+RECORDS, ANSWERS = "mmload-records", "mmload-answers"
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     endpoint: Endpoint
     digests: Digests
-    requests_file: str
+    run_folder: str
     local: int
 
 

@@ -6,15 +6,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 import gevent.os
 import msgspec
 
 from mmload.drive.job import Command, Event, Sample, command_decoder
-from mmload.model.records import RequestRecord
+from mmload.model.records import AnswerRecord, RequestRecord
 from mmload.store.append import LineWriter
+from mmload.store.layout import RunLayout
 
 
 class Link(Protocol):
@@ -29,18 +29,26 @@ class Link(Protocol):
     def write(self, record: RequestRecord) -> None:
         """Put a record into the run folder, at the latest with the next `flush`. Raises FolderError."""
 
+    def keep(self, answer: AnswerRecord) -> None:
+        """The same for the text of an identity request's answer."""
+
     def flush(self) -> None: ...
 
 
 class PipeLink:
     """Standard input and output, JSON lines both ways; records go straight into the run folder."""
 
-    def __init__(self, requests_file: Path) -> None:
-        self._records = LineWriter(requests_file)
+    def __init__(self, layout: RunLayout) -> None:
+        self._records = LineWriter(layout.requests)
+        self._answers = LineWriter(layout.answers)
         self.write = self._records.write
-        self.flush = self._records.flush
+        self.keep = self._answers.write
         for pipe in (sys.stdin, sys.stdout):
             gevent.os.make_nonblocking(pipe.fileno())
+
+    def flush(self) -> None:
+        self._records.flush()
+        self._answers.flush()
 
     def listen(self, take: Callable[[Command], None]) -> None:
         pending = b""

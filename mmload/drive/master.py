@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mmload.drive.link import PipeLink
 from mmload.drive.worker import Load
 from mmload.errors import FolderError
 from mmload.store.append import LineWriter
+from mmload.store.layout import RunLayout
 
 _LOOK_S = 0.5
 _WEB_PORT = 8089  # Locust's own choice
@@ -61,8 +63,10 @@ class Master:
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
         self._workers = orders.plan.workers
-        self._link = PipeLink(Path(orders.requests_file))
-        self._records = LineWriter(Path(orders.requests_file))
+        layout = RunLayout(Path(orders.run_folder))
+        self._link = PipeLink(layout)
+        self._records = LineWriter(layout.requests)
+        self._answers = LineWriter(layout.answers)
         self._numbers: dict[str, int] = {}
         self._prepared: set[int] = set()
         self._lost: set[int] = set()
@@ -82,7 +86,8 @@ class Master:
             (joining.PING, self._take_ping),
             (joining.PREPARED, self._take_prepared),
             (joining.EVENT, self._take_event),
-            (joining.RECORDS, self._take_records),
+            (joining.RECORDS, partial(self._append, self._records)),
+            (joining.ANSWERS, partial(self._append, self._answers)),
         ):
             self._runner.register_message(kind, take)
         self._link.say(self._listening)
@@ -142,9 +147,9 @@ class Master:
             self._lost.add(event.worker)
         self._link.say(event)
 
-    def _take_records(self, msg: Any, **_: object) -> None:
+    def _append(self, lines: LineWriter, msg: Any, **_: object) -> None:
         try:
-            self._records.write_encoded(body(msg))
+            lines.write_encoded(body(msg))
         except FolderError as error:
             self._link.say(Failed(self._numbers[msg.node_id], str(error), error.exit_code))
 

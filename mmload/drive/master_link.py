@@ -14,7 +14,7 @@ from mmload.drive import joining
 from mmload.drive.driver_clock import command_here, record_there
 from mmload.drive.job import Closed, Command, Drained, Event, Identity, Open, Ready, Sample, command_decoder
 from mmload.drive.joining import body, send
-from mmload.model.records import GeneratorSample, RequestRecord
+from mmload.model.records import AnswerRecord, GeneratorSample, RequestRecord
 
 _BATCH_BYTES = 32768
 
@@ -60,6 +60,9 @@ class MasterLink:
         self._pending += b"\n"
         if len(self._pending) >= _BATCH_BYTES:
             self.flush()
+
+    def keep(self, answer: AnswerRecord) -> None:
+        send(self._runner, joining.ANSWERS, self._encoder.encode(answer) + b"\n")
 
     def flush(self) -> None:
         if self._pending:

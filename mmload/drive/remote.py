@@ -158,7 +158,7 @@ class RemoteWorker:
             endpoint=msgspec.structs.replace(assignment.endpoint, headers=headers),
             pool=str(pool_folder(folder)),
             schedules=schedule_files(folder),
-            requests_file="",
+            run_folder="",
             run_tag=assignment.run_id[-4:],
         )
 

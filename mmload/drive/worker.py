@@ -50,8 +50,9 @@ from mmload.drive.job import (
 from mmload.drive.link import Link, PipeLink
 from mmload.drive.requests import Requests
 from mmload.errors import EXIT_RUN_INVALID, FolderError
-from mmload.model.records import GeneratorSample, RequestRecord
+from mmload.model.records import AnswerRecord, GeneratorSample, RequestRecord
 from mmload.plan.access import tls_context
+from mmload.store.layout import RunLayout
 
 _SAMPLE_S = 0.25
 _HEARTBEAT_S = 0.05
@@ -71,7 +72,7 @@ class Worker:
         self._clock = precise_clock()
         tls = tls_context(job.plan.access) if job.endpoint.url.startswith("https:") else None
         self._connections = Connections(job.endpoint.url, job.endpoint.timeout_s, tls)
-        self._exchanger = Exchanger(job.endpoint, self._connections, job.worker)
+        self._exchanger = Exchanger(job.endpoint, self._connections, job.worker, self._keep)
         self._gauge = Gauge()
         self._sender = Sender(self._exchange, self._record, self._gauge, job.worker, job.in_flight_limit)
         self._recorded: list[RequestRecord] = []
@@ -127,6 +128,9 @@ class Worker:
         self._recorded.append(record)
         if len(self._recorded) >= _RECORDS_AT_ONCE:
             self._hand_over()
+
+    def _keep(self, answer: AnswerRecord) -> None:
+        self._write(partial(self._link.keep, answer))
 
     def _hand_over(self) -> None:
         recorded, self._recorded = self._recorded, []
@@ -250,7 +254,7 @@ class Load(User):
 def main() -> None:
     job = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Job)
     environment = LoadEnvironment()
-    worker = environment.employ(job, PipeLink(Path(job.requests_file)))
+    worker = environment.employ(job, PipeLink(RunLayout(Path(job.run_folder))))
     gevent.signal_handler(signal.SIGTERM, _end_early, worker)
     runner = environment.create_local_runner()
     runner.start(1, spawn_rate=1)

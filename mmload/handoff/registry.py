@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from types import ModuleType
 
 from mmload.errors import UsageError
 from mmload.handoff.async_broadcast import AsyncBatch, AsyncBroadcast
@@ -46,12 +47,27 @@ def strategy_class(variant: str) -> type[Strategy]:
     raise UsageError(f"unknown variant {variant!r}", hint)
 
 
+def variants_in(module: str) -> dict[str, str]:
+    """The strategies that a module defines: name -> `module:Class`, as `strategy_class` takes it. Raises UsageError."""
+    found = vars(_module(module, module)).values()
+    own = [
+        each for each in found if isinstance(each, type) and issubclass(each, Strategy) and each.__module__ == module
+    ]
+    return {strategy.name: f"{module}:{strategy.__name__}" for strategy in own}
+
+
 def _imported(variant: str) -> type[Strategy]:
     module, _, name = variant.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"cannot import the variant {variant!r}: {error}") from error
+    found = getattr(_module(module, variant), name, None)
+    if found is None:
+        raise UsageError(f"cannot import the variant {variant!r}: {module} has no {name}")
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise UsageError(f"{variant!r} is not a mmload.handoff.strategy.Strategy")
     return found
+
+
+def _module(name: str, wanted: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UsageError(f"cannot import {wanted!r}: {error}") from error

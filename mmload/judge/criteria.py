@@ -36,21 +36,28 @@ class Measurable(Protocol):
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):
-    """One parsed criterion."""
+    """One parsed criterion. limit: as written; margin: by how much it is moved in the lenient direction."""
 
     metric: str
     op: Op
     limit: float
     baseline: str | None
+    margin: float = 0.0
 
     def holds(self, value: float) -> bool:
+        limit = self.moved_limit
         return {
-            "<": value < self.limit,
-            "<=": value <= self.limit,
-            ">": value > self.limit,
-            ">=": value >= self.limit,
-            "==": value == self.limit,
+            "<": value < limit,
+            "<=": value <= limit,
+            ">": value > limit,
+            ">=": value >= limit,
+            "==": value == limit,
         }[self.op]
+
+    @property
+    def moved_limit(self) -> float:
+        """What values are held against."""
+        return self.limit + (self.margin if self.op in {"<", "<="} else -self.margin)
 
 
 def parse(text: str, where: str, metrics: Mapping[str, Measurable], variants: Sequence[str]) -> Criterion:
@@ -63,6 +70,25 @@ def parse(text: str, where: str, metrics: Mapping[str, Measurable], variants: Se
     limit = _limit(tokens, metric, metrics[metric])
     baseline = _baseline(tokens, metric, metrics[metric], variants)
     return Criterion(metric=metric, op=op, limit=limit, baseline=baseline)
+
+
+def with_margin(criterion: Criterion, margin: float, where: str, metrics: Mapping[str, Measurable]) -> Criterion:
+    """The same criterion with a non-inferiority margin: a share of the baseline's figure. Raises ConfigError where it
+    means nothing."""
+    if not margin:
+        return criterion
+    if criterion.baseline is None:
+        raise ConfigError(f"{where}: {criterion.metric} compares with no baseline", "move the limit itself")
+    if criterion.op == "==":
+        raise ConfigError(f"{where}: `==` has no margin", "leave it out, or compare with < or >")
+    moved = msgspec.structs.replace(criterion, margin=margin)
+    least, most = metrics[criterion.metric].limits
+    if not least <= moved.moved_limit <= most:
+        raise ConfigError(
+            f"{where}: {criterion.metric} lies between {least:g} and {most:g}: with a margin of {margin:g} "
+            "every value is inside the limit"
+        )
+    return moved
 
 
 class _Tokens:

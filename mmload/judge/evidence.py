@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -69,17 +69,39 @@ class Evidence:
 
 
 class Rounds:
-    """Runs of one variant under one load, in the order of their rounds: what a figure rests on. Never empty."""
+    """Runs of one variant under one load: what a figure rests on. Never empty. In the order of their seeds, which is
+    that of their rounds, so that those of two sides pair up."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
-        self.runs = tuple(Evidence(run) for run in runs)
+        ordered = sorted(runs, key=lambda run: (run.manifest.seed, run.run_id))
+        self.runs = tuple(Evidence(run) for run in ordered)
+
+    @property
+    def tp(self) -> int:
+        return self.runs[0].tp
+
+    @property
+    def lengths_s(self) -> list[float]:
+        """Of the measure windows."""
+        return [run.window.length_s for run in self.runs]
 
     @property
     def length_s(self) -> float:
         """Of all measure windows together."""
-        return sum(run.window.length_s for run in self.runs)
+        return sum(self.lengths_s)
 
     @property
     def requests(self) -> int:
         """Measured requests of all runs."""
         return sum(len(run.measured) for run in self.runs)
+
+    def file(self, name: str) -> str:
+        """Where evidence lies: `requests.jsonl`, of several runs `requests.jsonl of 4 runs`."""
+        return name if len(self.runs) == 1 else f"{name} of {len(self.runs)} runs"
+
+    def first_trouble(self, trouble_of: Callable[[Evidence], str | None]) -> str | None:
+        """What stands in the way in the first run in which anything does, which is named where there are several."""
+        for run in self.runs:
+            if trouble := trouble_of(run):
+                return trouble if len(self.runs) == 1 else f"{run.run.run_id}: {trouble}"
+        return None

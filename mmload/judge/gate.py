@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import msgspec
 
 from mmload.errors import EXIT_GATE_FAILED, EXIT_GATE_INCONCLUSIVE, EXIT_OK, EXIT_RUN_INVALID
-from mmload.judge.choice import Choice, command_for
+from mmload.judge.bench import Bench, Ruling, Sides
+from mmload.judge.choice import Choice, SceneRuns
 from mmload.judge.decision import decide, more_evidence, never_reached
 from mmload.judge.definition import Gate, GateCriterion
-from mmload.judge.evidence import Evidence, Rounds
+from mmload.judge.evidence import Rounds
 from mmload.judge.figures import Figure
 from mmload.judge.metrics import METRICS
-from mmload.judge.validity import faults_of, unfit_as_baseline
-from mmload.model.result import CriterionResult, Verdict, VerdictWord
-from mmload.store.read import Run
+from mmload.model.campaign import MAIN_SCENE
+from mmload.model.result import CriterionResult, JudgedRuns, Verdict, VerdictWord
 
 _EXIT_CODES: dict[VerdictWord, int] = {
     "PASS": EXIT_OK,
@@ -29,14 +30,22 @@ _WORST_FIRST: tuple[VerdictWord, ...] = ("INVALID", "FAIL", "INCONCLUSIVE", "PAS
 
 def judge(gate: Gate, choice: Choice) -> Verdict:
     """The verdict on a chosen candidate. Raises FolderError where a run folder is damaged."""
-    results = _results(gate, choice)
+    bench = Bench(choice)
+    results = [_result(item, bench) for item in gate.criteria]
+    main = choice.scenes[MAIN_SCENE]
     return Verdict(
         verdict=worst(results),
         gate=gate.name,
         candidate=choice.candidate.run_id,
-        baselines={name: run.run_id for name, run in choice.baselines.items()},
+        baselines={name: max(run.run_id for run in runs) for name, runs in main.baselines.items()},
+        campaign=choice.campaign,
+        scenes={name: _judged_runs(runs) for name, runs in choice.scenes.items() if runs.candidate},
         confidence=gate.confidence,
+        looks=gate.looks,
+        look=choice.look,
         criteria=results,
+        forced=list(_forced(choice)),
+        warnings=[*_too_many_looks(gate, choice), *choice.warnings],
     )
 
 
@@ -51,82 +60,93 @@ def exit_code(verdict: VerdictWord) -> int:
     return _EXIT_CODES[verdict]
 
 
-def _results(gate: Gate, choice: Choice) -> list[CriterionResult]:
-    faults, manifest = faults_of(choice.candidate), choice.candidate.manifest
-    if faults:
-        return [_ruled(item, "INVALID", f"manifest.json: {'; '.join(faults)}") for item in gate.criteria]
-    if manifest.status == "failed":
-        reason = f"manifest.json: the server failed: {manifest.error or 'no reason recorded'}"
-        return [_ruled(item, "FAIL", reason) for item in gate.criteria]
-    bench = _Bench(choice)
-    return [bench.result(item) for item in gate.criteria]
+def _judged_runs(runs: SceneRuns) -> JudgedRuns:
+    return JudgedRuns(
+        candidate=[run.run_id for run in runs.candidate],
+        baselines={name: [run.run_id for run in side] for name, side in runs.baselines.items()},
+    )
 
 
-class _Bench:
-    """A valid candidate and its baselines; the evidence of each is read once."""
+def _forced(choice: Choice) -> Iterator[str]:
+    for scene, runs in choice.scenes.items():
+        for name, reasons in runs.forced.items():
+            yield f"{name} on {scene}: {'; '.join(reasons)}"
 
-    def __init__(self, choice: Choice) -> None:
-        self._choice = choice
-        self._rounds = Rounds([choice.candidate])
-        self._candidate = self._rounds.runs[0]
-        self._baselines = {name: _usable(run) for name, run in choice.baselines.items()}
 
-    def result(self, item: GateCriterion) -> CriterionResult:
-        metric, against = METRICS[item.criterion.metric], item.criterion.baseline
-        if against is None:
-            assert metric.of_one
-            return _judged(item, metric.of_one(self._rounds, item.terms), self._candidate)
-        if against not in self._baselines:
-            command = command_for(against, self._candidate.run.plan)
-            return _ruled(item, "INCONCLUSIVE", "no baseline", f"{self._choice.absent[against]}: {command}")
-        baseline = self._baselines[against]
-        if isinstance(baseline, str):
-            return _ruled(item, "INVALID", baseline)
+def _too_many_looks(gate: Gate, choice: Choice) -> list[str]:
+    if choice.look <= gate.looks:
+        return []
+    allowed = f"{100 * (1 - gate.confidence):.3g} % that the gate allows"
+    return [f"look {choice.look} of {gate.looks} planned: a wrong PASS is likelier than the {allowed}"]
+
+
+def _result(item: GateCriterion, bench: Bench) -> CriterionResult:
+    found = bench.evidence_for(item)
+    if isinstance(found, Ruling):
+        return _ruled(item, found)
+    metric = METRICS[item.criterion.metric]
+    if found.baseline is None:
+        assert metric.of_one
+        figure = metric.of_one(found.candidate, item.terms)
+    else:
         assert metric.of_two
-        return _judged(item, metric.of_two(self._rounds, baseline, item.terms), self._candidate)
+        figure = metric.of_two(found.candidate, found.baseline, item.terms)
+    return _judged(item, figure, found)
 
 
-def _usable(run: Run) -> Rounds | str:
-    """The evidence of a baseline, or why it is none."""
-    reasons = unfit_as_baseline(run)
-    return f"baseline {run.run_id}: {'; '.join(reasons)}" if reasons else Rounds([run])
-
-
-def _judged(item: GateCriterion, figure: Figure, candidate: Evidence) -> CriterionResult:
-    length_s, needed = candidate.window.length_s, None
-    verdict = decide(item.criterion, figure.low, figure.high)
-    if figure.skipped:
-        verdict, needed = "SKIPPED", figure.skipped
-    elif obstacle := figure.obstacle or never_reached(item.criterion, figure):
-        verdict, needed = "INCONCLUSIVE", obstacle
-    elif length_s < item.min_duration_s:
-        verdict = "INCONCLUSIVE"
-        lacking_s = math.ceil(item.min_duration_s - length_s)
-        needed = f"{lacking_s:,} s more: it is judged over {item.min_duration_s:,.0f} s and longer"
-    elif verdict == "INCONCLUSIVE":
-        needed = more_evidence(item.criterion, figure, len(candidate.measured), length_s)
+def _judged(item: GateCriterion, figure: Figure, sides: Sides) -> CriterionResult:
+    verdict, needed = _word(item, figure, sides.candidate)
+    evidence = "; ".join([figure.evidence, *sides.notes])
     return msgspec.structs.replace(
-        _ruled(item, verdict, figure.evidence, needed),
+        _ruled(item, Ruling(verdict, evidence, needed)),
+        confidence=item.terms.confidence,
         value=figure.value,
         low=figure.low if math.isfinite(figure.low) else None,
         high=figure.high if math.isfinite(figure.high) else None,
         n=figure.n,
+        differences=list(figure.differences),
+        more_differences=figure.more_differences,
     )
 
 
-def _ruled(item: GateCriterion, verdict: VerdictWord, evidence: str, needed: str | None = None) -> CriterionResult:
+def _word(item: GateCriterion, figure: Figure, rounds: Rounds) -> tuple[VerdictWord, str | None]:
+    """The verdict on a figure, and what it would take to decide it."""
+    if figure.skipped:
+        return "SKIPPED", figure.skipped
+    if obstacle := figure.obstacle or never_reached(item.criterion, figure) or _too_little(item, figure, rounds):
+        return "INCONCLUSIVE", obstacle
+    verdict = decide(item.criterion, figure.low, figure.high)
+    if verdict != "INCONCLUSIVE":
+        return verdict, None
+    return verdict, more_evidence(item.criterion, figure, rounds)
+
+
+def _too_little(item: GateCriterion, figure: Figure, rounds: Rounds) -> str | None:
+    """What is lacking to the evidence that the gate asks for at least; None where nothing is."""
+    lacking_s = item.min_duration_s - max(run.window.length_s for run in rounds.runs)
+    if lacking_s > 0:
+        return f"{math.ceil(lacking_s):,} s more: it is judged over {item.min_duration_s:,.0f} s and longer"
+    if figure.n < item.min_n:
+        return f"{item.min_n - figure.n:,} observations more: it is judged on {item.min_n:,} and more"
+    return None
+
+
+def _ruled(item: GateCriterion, ruling: Ruling) -> CriterionResult:
     """A result without a figure."""
     return CriterionResult(
         metric=item.criterion.metric,
         op=item.criterion.op,
         limit=item.criterion.limit,
+        margin=item.criterion.margin,
         baseline=item.criterion.baseline,
+        on=item.on,
+        baseline_on=item.baseline_on,
         required=item.required,
         value=None,
         low=None,
         high=None,
         n=0,
-        verdict=verdict,
-        evidence=evidence,
-        needed=needed,
+        verdict=ruling.verdict,
+        evidence=ruling.evidence,
+        needed=ruling.needed,
     )

@@ -1,120 +1,110 @@
-"""Metrics of a candidate against a baseline: ratios, identical answers."""
+"""Metrics of a candidate against a baseline: ratios."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
 
-from mmload.analyse.cpu import Interval
 from mmload.analyse.load import answers_per_block
-from mmload.analyse.ratio import ratio_of_intervals
-from mmload.judge.evidence import Evidence
-from mmload.judge.figures import Figure, Terms, bounded, no_figure, shrunk
-from mmload.judge.metrics_server import busiest_total, busiest_work, rank_blocks
-from mmload.judge.pairs import differing_policies, generators, one_pair
-from mmload.judge.ratios import RatioSample, Values, ratio_of_percentiles, ratio_of_rates
-from mmload.model.records import RequestRecord
+from mmload.analyse.reading import Reading
+from mmload.judge.costs import fewest_stacks
+from mmload.judge.evidence import Evidence, Rounds
+from mmload.judge.figures import Figure, Terms, bounded, no_figure, ratio_figure
+from mmload.judge.metrics_server import (
+    Ranks,
+    profile_trouble,
+    rank_blocks,
+    rank_totals,
+    rank_works,
+    sampling_trouble,
+)
+from mmload.judge.pairs import compared, differing_policies, generators
+from mmload.judge.pooling import pool
+from mmload.judge.ratios import RatioSample, Resampled, ratio_of, resampled_percentile, resampled_rate
 
 _BUSIEST = "busiest ranks, bounds in quadrature"
 
 
-def qps_ratio(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
-    ratio = ratio_of_rates(_answers(candidate), _answers(baseline), generators(candidate, baseline))
-    return _ratio(ratio, terms, (candidate, baseline), "the measure windows are too short for blocks")
+def qps_ratio(candidate: Rounds, baseline: Rounds, terms: Terms) -> Figure:
+    ratio = _bootstrap(candidate, baseline, _answers)
+    obstacle = "the measure windows are too short for blocks, or nothing was answered in one of the runs"
+    return _ratio(ratio, terms, (candidate, baseline), obstacle)
 
 
-def response_ratio(percent: int) -> Callable[[Evidence, Evidence, Terms], Figure]:
+def response_ratio(percent: int) -> Callable[[Rounds, Rounds, Terms], Figure]:
     """The metric for one percentile of the response time."""
 
-    def figure(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
-        sides = candidate.response_blocks, baseline.response_blocks
-        ratio = ratio_of_percentiles(*sides, percent / 100, generators(candidate, baseline))
-        obstacle = f"too few requests beyond the p{percent} of one of the runs, or some of them got no answer"
+    def figure(candidate: Rounds, baseline: Rounds, terms: Terms) -> Figure:
+        ratio = _bootstrap(
+            candidate, baseline, lambda run, rng: resampled_percentile(run.response_blocks, percent / 100, rng)
+        )
+        obstacle = f"too few bursts of requests beyond the p{percent} of one side, or some of them got no answer"
         return _ratio(ratio, terms, (candidate, baseline), obstacle)
 
     return figure
 
 
-def cpu_work_ratio(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
-    file = "processes.jsonl and stacks/"
-    ours, theirs = (busiest_work(run, terms.confidence) for run in (candidate, baseline))
-    if ours is None or theirs is None:
-        return no_figure("the work of a rank is unknown in one of the runs (no stacks, or too few samples)", file)
-    samples = min(share.samples for run in (candidate, baseline) for share in run.work.values())
-    figure = _busiest_ratio(ours, theirs, samples, f"{file}: {_BUSIEST}; {one_pair(candidate, baseline)}")
+def cpu_work_ratio(candidate: Rounds, baseline: Rounds, terms: Terms) -> Figure:
+    sides, file = (candidate, baseline), candidate.file("processes.jsonl and stacks/")
+    if trouble := _first_trouble(sides, sampling_trouble, profile_trouble):
+        return no_figure(f"the work of a rank is unknown in one of the runs: {trouble}", file)
+    works = [rank_works(side, terms.confidence) for side in sides]
+    stacks = min(fewest_stacks(side) for side in sides)
+    figure = _busiest_ratio(works, stacks, f"{file}: {_BUSIEST}; {compared(candidate, baseline)}", terms)
     return msgspec.structs.replace(figure, profiled=True)
 
 
-def cpu_total_ratio(candidate: Evidence, baseline: Evidence, terms: Terms) -> Figure:
+def cpu_total_ratio(candidate: Rounds, baseline: Rounds, terms: Terms) -> Figure:
     """Refused for runs with different idle policies: the polling of one is not the other's work."""
-    file = "processes.jsonl"
+    sides, file = (candidate, baseline), candidate.file("processes.jsonl")
     if policies := differing_policies(candidate, baseline):
+        first, other = (side.runs[0].run.run_id for side in sides)
         return no_figure(
-            f"{policies}: their totals can't be compared; cpu_work_ratio can",
-            f"manifest.json of {candidate.run.run_id} and {baseline.run.run_id}",
+            f"{policies}: their totals can't be compared; cpu_work_ratio can", f"manifest.json of {first} and {other}"
         )
-    ours, theirs = (busiest_total(run, terms.confidence) for run in (candidate, baseline))
-    if ours is None or theirs is None:
-        return no_figure("the total of a rank is unknown in one of the runs (sampled too little)", file)
-    blocks = min(rank_blocks(run) for run in (candidate, baseline))
-    return _busiest_ratio(ours, theirs, blocks, f"{file}: {_BUSIEST}; {one_pair(candidate, baseline)}")
+    if trouble := _first_trouble(sides, sampling_trouble):
+        return no_figure(f"the total of a rank is unknown in one of the runs: {trouble}", file)
+    totals = [rank_totals(side, terms.confidence) for side in sides]
+    blocks = min(rank_blocks(side) for side in sides)
+    return _busiest_ratio(totals, blocks, f"{file}: {_BUSIEST}; {compared(candidate, baseline)}", terms)
 
 
-def outputs_identical(candidate: Evidence, baseline: Evidence, _terms: Terms) -> Figure:
-    """A statement about every item, so without interval. Void unless the baseline tells its items apart."""
-    file = "requests.jsonl, phase identity"
-    expected = {record.item: record.output_sha256 for record in baseline.identity if record.outcome == "ok"}
-    given = _answers_by_item(candidate.identity)
-    if len(expected) < 2:
-        return no_figure("fewer than two identity items of the baseline were answered", file, len(expected))
-    if len(set(expected.values())) == 1:
-        return no_figure("the baseline gave different items the same answer: nothing can differ", file, len(expected))
-    different = sorted(item for item, answer in expected.items() if given.get(item) != answer)
-    value = 0.0 if different else 1.0
-    evidence = (
-        f"{file}: {_listed(different)}" if different else f"{file}: {len(expected)} items, each as the baseline's"
-    )
-    return bounded(Interval(value, value, value), len(expected), evidence)
+def _first_trouble(sides: Iterable[Rounds], *troubles_of: Callable[[Evidence], str | None]) -> str | None:
+    found = (side.first_trouble(trouble_of) for trouble_of in troubles_of for side in sides)
+    return next((trouble for trouble in found if trouble), None)
 
 
-def _busiest_ratio(ours: Interval, theirs: Interval, n: int, evidence: str) -> Figure:
-    if ours.value <= 0 or theirs.value <= 0:
+def _busiest_ratio(sides: Sequence[Ranks], n: int, evidence: str, terms: Terms) -> Figure:
+    ours, theirs = (_busiest(ranks) for ranks in sides)
+    if any(reading.value <= 0 for reading in (*ours, *theirs)):
         return no_figure("the busiest rank burnt nothing in one of the runs", evidence)
-
-    def bounds(factor: float) -> Interval:
-        return ratio_of_intervals(shrunk(ours, factor), shrunk(theirs, factor))
-
-    return bounded(bounds(1.0), n, evidence, bounds)
+    return ratio_figure((ours, theirs), n, evidence, terms)
 
 
-def _ratio(ratio: RatioSample | None, terms: Terms, pair: tuple[Evidence, Evidence], obstacle: str) -> Figure:
-    file, requests = "requests.jsonl", len(pair[0].measured)
+def _busiest(ranks: Ranks) -> Sequence[Reading]:
+    """Run by run, of the rank that is the busiest over all of them."""
+    return max(ranks.values(), key=lambda readings: pool(readings).value)
+
+
+def _bootstrap(
+    candidate: Rounds, baseline: Rounds, resampled: Callable[[Evidence, np.random.Generator], Resampled | None]
+) -> RatioSample | None:
+    sides = zip((candidate, baseline), generators(candidate, baseline), strict=True)
+    return ratio_of(*([resampled(run, rng) for run, rng in zip(side.runs, rngs, strict=True)] for side, rngs in sides))
+
+
+def _answers(run: Evidence, rng: np.random.Generator) -> Resampled | None:
+    """Answers per second: blocks of one run are of equal length."""
+    rates = answers_per_block(run.run.requests, run.window)
+    return resampled_rate(rates, np.ones(len(rates)), rng)
+
+
+def _ratio(ratio: RatioSample | None, terms: Terms, sides: tuple[Rounds, Rounds], obstacle: str) -> Figure:
+    file, requests = sides[0].file("requests.jsonl"), sides[0].requests
     if ratio is None:
         return no_figure(obstacle, file, requests)
-
-    def bounds(factor: float) -> Interval:
-        return ratio.interval(terms.confidence, factor)
-
-    return bounded(bounds(1.0), requests, f"{file}: block bootstrap; {one_pair(*pair)}", bounds)
-
-
-def _answers(run: Evidence) -> tuple[Values, Values]:
-    """Answers per second and 1 s in each block of the run: blocks of one run are of equal length."""
-    rates = answers_per_block(run.run.requests, run.window)
-    return rates, np.ones(len(rates))
-
-
-def _answers_by_item(records: Iterable[RequestRecord]) -> dict[str, str | None]:
-    """Item -> its answer's digest, None where it got none or different ones."""
-    answers: dict[str, str | None] = {}
-    for record in records:
-        answer = record.output_sha256 if record.outcome == "ok" else None
-        answers[record.item] = answer if answers.get(record.item, answer) == answer else None
-    return answers
-
-
-def _listed(items: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return f"other answers than the baseline's for {', '.join(items[:most])}{more}"
+    interval = partial(ratio.interval, terms.confidence)
+    return bounded(interval(), requests, f"{file}: block bootstrap; {compared(*sides)}", interval)

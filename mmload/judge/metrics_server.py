@@ -1,102 +1,95 @@
-"""Metrics of the server's processes in one run: CPU of the ranks, memory, broadcasts."""
+"""Metrics of the server's processes: CPU of the ranks, memory, broadcasts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from mmload.analyse.blocks import FEWEST_BLOCKS
-from mmload.analyse.cpu import Interval, ProcessSeries, block_total_pct, coverage, total_interval, work_interval
+from mmload.analyse.cpu import Interval, ProcessSeries, block_total_pct, coverage
 from mmload.analyse.handoff import growth
 from mmload.analyse.leak import rss_growth_mb_per_h as process_growth
-from mmload.judge.evidence import Evidence
-from mmload.judge.figures import Figure, Project, Terms, bounded, no_figure, shrunk
+from mmload.analyse.reading import Reading, by_chance
+from mmload.judge.costs import total_pct, work_pct
+from mmload.judge.evidence import Evidence, Rounds
+from mmload.judge.figures import Figure, Terms, bounded, no_figure
+from mmload.judge.pooling import Pooled, pool
 
 _FILE = "processes.jsonl"
 _SERVER_ROLES = ("tokenizer", "scheduler", "detokenizer")
 _LEAST_COVERAGE = 0.9  # of the window, for every rank: the busiest second may lie in what was not sampled
+_COUNTED = {"broadcasts", "receive_batches"}
+
+Ranks = Mapping[str, Sequence[Reading]]
 
 
-def cpu_total_pct(run: Evidence, terms: Terms) -> Figure:
-    if trouble := _sampling_trouble(run):
-        return no_figure(trouble, _FILE)
-    return _busiest(_totals(run, terms.confidence), rank_blocks(run), f"{_FILE}: block means, Student t")
+def cpu_total_pct(rounds: Rounds, terms: Terms) -> Figure:
+    file = rounds.file(_FILE)
+    if trouble := rounds.first_trouble(sampling_trouble):
+        return no_figure(trouble, file)
+    return _busiest(rank_totals(rounds, terms.confidence), rounds, f"{file}: block means, Student t", terms)
 
 
-def cpu_work_pct(run: Evidence, terms: Terms) -> Figure:
-    if trouble := _sampling_trouble(run):
-        return no_figure(trouble, _FILE)
-    totals = _totals(run, terms.confidence)
-    if trouble := _profile_trouble(run, totals):
-        return no_figure(trouble, "stacks/")
-    ranks = _works(run, totals)
-    stacks = min(run.work[name].samples for name in ranks)
-    evidence = f"{_FILE} and stacks/: block means times work share, from {stacks:,} stacks or more"
-    return msgspec.structs.replace(_busiest(ranks, rank_blocks(run), evidence), profiled=True)
+def cpu_work_pct(rounds: Rounds, terms: Terms) -> Figure:
+    file = rounds.file(_FILE)
+    if trouble := rounds.first_trouble(sampling_trouble):
+        return no_figure(trouble, file)
+    if trouble := rounds.first_trouble(profile_trouble):
+        return no_figure(trouble, rounds.file("stacks/"))
+    ranks = rank_works(rounds, terms.confidence)
+    stacks = min(sum(run.work[name].samples for run in rounds.runs) for name in ranks)
+    files = rounds.file(f"{_FILE} and stacks/")
+    evidence = f"{files}: block means times work share, from {stacks:,} stacks or more"
+    return msgspec.structs.replace(_busiest(ranks, rounds, evidence, terms), profiled=True)
 
 
-def busiest_work(run: Evidence, confidence: float) -> Interval | None:
-    """Work of the busiest rank; None where that of any rank is unknown."""
-    if _sampling_trouble(run):
-        return None
-    totals = _totals(run, confidence)
-    if _profile_trouble(run, totals):
-        return None
-    return max(_works(run, totals).values(), key=lambda work: work.value)
+def rank_totals(rounds: Rounds, confidence: float) -> Ranks:
+    """Total CPU of every rank, run by run, where there is no trouble with their sampling."""
+    return _by_rank(rounds, lambda run, series: total_pct(run, series, confidence))
 
 
-def busiest_total(run: Evidence, confidence: float) -> Interval | None:
-    """CPU of the busiest rank; None where that of any rank is unknown."""
-    if _sampling_trouble(run):
-        return None
-    return max(_totals(run, confidence).values(), key=lambda total: total.value)
+def rank_works(rounds: Rounds, confidence: float) -> Ranks:
+    """Work of every rank, run by run, where there is no trouble with their profiles either."""
+    return _by_rank(rounds, lambda run, series: work_pct(run, series, confidence))
 
 
-def rank_blocks(run: Evidence) -> int:
-    """How many blocks the rank with the fewest has."""
-    return min(len(block_total_pct(series, run.window)) for series in _ranks(run))
+def rank_blocks(rounds: Rounds) -> int:
+    """How many blocks the rank with the fewest has, over all runs."""
+    return sum(_fewest_blocks(run) for run in rounds.runs)
 
 
-def rss_growth_mb_per_h(run: Evidence, terms: Terms) -> Figure:
-    growths = {
+def rss_growth_mb_per_h(rounds: Rounds, terms: Terms) -> Figure:
+    """Of the longest run, of equal ones the newest: a leak takes time to show, and each further run is one more
+    warm-up."""
+    run = max(rounds.runs, key=lambda run: (run.window.length_s, run.run.run_id))
+    file = _FILE if len(rounds.runs) == 1 else f"{_FILE} of {run.run.run_id}, the longest run"
+    slopes = {
         name: found
         for name, series in run.processes.items()
         if series.role in _SERVER_ROLES and (found := process_growth(series, run.window, terms.confidence))
     }
-    if not growths:
-        return no_figure("too few samples of the server's memory", _FILE)
-    samples = min(int(series.within(run.window).sum()) for name, series in run.processes.items() if name in growths)
-    return _busiest(growths, samples, f"{_FILE}: Theil-Sen over the second half of the window")
+    if not slopes:
+        return no_figure("too few samples of the server's memory", file)
+    samples = min(int(series.within(run.window).sum()) for name, series in run.processes.items() if name in slopes)
+    figures = {name: pool([by_chance(slope)]) for name, slope in slopes.items()}
+    return _highest(figures, samples, f"{file}: Theil-Sen over the second half of the window", terms)
 
 
-def broadcasts_per_batch(run: Evidence, _terms: Terms) -> Figure:
-    file = "server.jsonl"
-    if run.handoff is None or not {"broadcasts", "receive_batches"} <= run.handoff.columns.keys():
+def broadcasts_per_batch(rounds: Rounds, _terms: Terms) -> Figure:
+    file = rounds.file("server.jsonl")
+    counted = [run.handoff for run in rounds.runs]
+    known = [counters for counters in counted if counters and counters.columns.keys() >= _COUNTED]
+    if len(known) < len(counted):
         return no_figure("the server exports no handoff counters", file)
-    batches = growth(run.handoff.total("receive_batches"))
+    batches = sum(growth(counters.total("receive_batches")) for counters in known)
     if batches <= 0:
         return no_figure("no receive batch was counted", file)
-    ratio = growth(run.handoff.total("broadcasts")) / batches
+    ratio = sum(growth(counters.total("broadcasts")) for counters in known) / batches
     return bounded(Interval(ratio, ratio, ratio), int(batches), f"{file}: counted by the server, exact")
 
 
-def _works(run: Evidence, totals: Mapping[str, Interval]) -> dict[str, Interval]:
-    """Work of every rank, where there is no trouble with its profile."""
-    shares = {name: run.work[name].work for name in totals}
-    return {name: work_interval(totals[name], share) for name, share in shares.items() if share}
-
-
-def _profile_trouble(run: Evidence, ranks: Iterable[str]) -> str | None:
-    """Why the work of these ranks is unknown, None when all of it is known."""
-    without = [name for name in ranks if name not in run.work]
-    if without:
-        return f"no stacks of {', '.join(without)}: run with --profile, as a user who may read other processes"
-    troubles = (f"{name}: {trouble}" for name in ranks if (trouble := run.work[name].trouble))
-    return next(troubles, None)
-
-
-def _sampling_trouble(run: Evidence) -> str | None:
+def sampling_trouble(run: Evidence) -> str | None:
     """Why nobody knows which rank is the busiest, None when its total CPU is known for every rank."""
     ranks = _ranks(run)
     found = run.run.manifest.ranks
@@ -109,35 +102,49 @@ def _sampling_trouble(run: Evidence) -> str | None:
         covered = coverage(series, run.window)
         if covered < _LEAST_COVERAGE:
             return f"{series.name} was sampled over {covered:.0%} of the measure window, not over {_LEAST_COVERAGE:.0%}"
-    return None if rank_blocks(run) else f"no rank was sampled for {FEWEST_BLOCKS} s"
+    return None if _fewest_blocks(run) else f"no rank was sampled for {FEWEST_BLOCKS} s"
+
+
+def profile_trouble(run: Evidence) -> str | None:
+    """Why the work of some rank is unknown, None when that of all is known."""
+    names = [series.name for series in _ranks(run)]
+    without = [name for name in names if name not in run.work]
+    if without:
+        return f"no stacks of {', '.join(without)}: run with --profile, as a user who may read other processes"
+    troubles = (f"{name}: {trouble}" for name in names if (trouble := run.work[name].trouble))
+    return next(troubles, None)
 
 
 def _ranks(run: Evidence) -> list[ProcessSeries]:
     return [series for series in run.processes.values() if series.role == "scheduler"]
 
 
-def _totals(run: Evidence, confidence: float) -> dict[str, Interval]:
-    """Total CPU of every rank, where there is no trouble with their sampling."""
-    found = {series.name: total_interval(series, run.window, confidence) for series in _ranks(run)}
-    return {name: total for name, total in found.items() if total is not None}
+def _fewest_blocks(run: Evidence) -> int:
+    return min(len(block_total_pct(series, run.window)) for series in _ranks(run))
 
 
-def _busiest(figures: dict[str, Interval], n: int, evidence: str) -> Figure:
+def _by_rank(rounds: Rounds, reading_of: Callable[[Evidence, ProcessSeries], Reading | None]) -> Ranks:
+    """Of the ranks that are known in every run: in runs of one condition, all."""
+    each = [{series.name: reading_of(run, series) for series in _ranks(run)} for run in rounds.runs]
+    found = {name: [known for ranks in each if (known := ranks.get(name))] for name in each[0]}
+    return {name: readings for name, readings in found.items() if len(readings) == len(each)}
+
+
+def _busiest(ranks: Mapping[str, Sequence[Reading]], rounds: Rounds, evidence: str, terms: Terms) -> Figure:
+    figures = {name: pool(readings, rounds.lengths_s, least=0.0) for name, readings in ranks.items()}
+    return _highest(figures, rank_blocks(rounds), evidence, terms)
+
+
+def _highest(figures: Mapping[str, Pooled], n: int, evidence: str, terms: Terms) -> Figure:
     """The largest figure; its bounds are the largest bounds, which hold for the largest of the true values too."""
     name = max(figures, key=lambda name: figures[name].value)
-    project = _largest(figures.values())
-    return bounded(project(1.0), n, f"{evidence}; highest: {name}", project)
-
-
-def _largest(figures: Iterable[Interval]) -> Project:
-    known = list(figures)
 
     def bounds(factor: float) -> Interval:
-        each = [shrunk(figure, factor) for figure in known]
+        each = [figure.interval(terms.confidence, factor) for figure in figures.values()]
         return Interval(
-            max(figure.value for figure in each),
-            max(figure.low for figure in each),
-            max(figure.high for figure in each),
+            max(interval.value for interval in each),
+            max(interval.low for interval in each),
+            max(interval.high for interval in each),
         )
 
-    return bounds
+    return bounded(bounds(1.0), n, f"{evidence}; highest: {name}", bounds)

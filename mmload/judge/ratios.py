@@ -1,12 +1,12 @@
 """Candidate against baseline: ratios with bounds, by resampling blocks of time of each run.
 
 A block keeps what belongs together (a burst, a slow second), so that resampling whole blocks keeps the dependence
-(Davison and Hinkley, Bootstrap Methods, 8.2.3). The bound is the ratio plus or minus Student's t times the bootstrap's
-standard error: with twenty blocks plain bootstrap percentiles are too narrow. One run of each side says nothing about
-how much two starts of the same server differ; the verdict says so.
+(Davison and Hinkley, Bootstrap Methods, 8.2.3). The logarithm of the ratio has Student's t times the bootstrap's
+relative standard error as bounds: with twenty blocks plain bootstrap percentiles are too narrow. Over several pairs of
+runs the logarithms are averaged (mmload.judge.pooling).
 
-Each side brings its own generator. Two of the same seed draw the same blocks on both sides: where both runs had the
-same schedule its ups and downs are then no part of the difference.
+Each run brings its own generator. Two of the same seed draw the same blocks on both sides: where both runs had the same
+schedule its ups and downs are then no part of the difference.
 """
 
 from __future__ import annotations
@@ -14,69 +14,113 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mmload.analyse.blocks import FEWEST_BLOCKS
+from mmload.analyse.blocks import FEWEST_BLOCKS, independent_blocks
 from mmload.analyse.cpu import Interval
 from mmload.analyse.distributions import t_quantile
 from mmload.analyse.latency import nearest_rank
+from mmload.analyse.reading import Reading
+from mmload.judge.pooling import Pooled, difference, exponential, pool
 from mmload.judge.statistics import Tail
 
 Values = NDArray[np.float64]
-Generators = tuple[np.random.Generator, np.random.Generator]
 
 RESAMPLES = 1000  # the standard error is then good to 2 %
 _FEWEST_BURSTS = 10  # fewer of them beyond a percentile, and resampling does not see how it varies
 
 
-class RatioSample:
-    """A ratio and the ratios of its resamples; `freedom`: degrees of freedom of their standard error."""
+class Resampled(msgspec.Struct, frozen=True):
+    """One run's figure, and what it is in each of its resamples, which are drawn from its blocks. blocks: how many;
+    independent: how many of such would say as much. bursts: of values beyond it, where it is a percentile; a rate
+    always rests on enough."""
 
-    def __init__(self, value: float, resampled: Values, freedom: int) -> None:
-        self.value = value
-        self._error = float(resampled.std(ddof=1)) * math.sqrt((freedom + 1) / freedom)
-        self._freedom = freedom
+    value: float
+    resamples: Values
+    blocks: int
+    independent: float
+    bursts: int = _FEWEST_BURSTS
+
+
+class RatioSample:
+    """The ratio of a candidate's figure to a baseline's, over one or several runs of each (`ratio_of`)."""
+
+    def __init__(self, candidate: Sequence[Resampled], baseline: Sequence[Resampled]) -> None:
+        self._candidate, self._baseline = candidate, baseline
 
     def interval(self, confidence: float, factor: float = 1.0) -> Interval:
-        """Bounds, each one-sided at `confidence`. `factor`: as if both runs were so many times as long."""
-        half = t_quantile(confidence, self._freedom) * self._error / math.sqrt(factor)
-        return Interval(self.value, self.value - half, self.value + half)
+        """Bounds, each one-sided at `confidence`. factor: as if there were so many times as much evidence."""
+        if not any(run.value for run in self._candidate):
+            return Interval(0.0, 0.0, 0.0)
+        return exponential(self._pooled(confidence).interval(confidence, factor))
+
+    def _pooled(self, confidence: float) -> Pooled:
+        if len(self._candidate) == len(self._baseline):
+            pairs = zip(self._candidate, self._baseline, strict=True)
+            return pool([_logarithm(_quotient(ours, theirs), confidence) for ours, theirs in pairs])
+        sides = ([_logarithm(run, confidence) for run in side] for side in (self._candidate, self._baseline))
+        return difference(*sides)
 
 
-def ratio_of_rates(
-    candidate: tuple[Values, Values], baseline: tuple[Values, Values], generators: Generators
-) -> RatioSample | None:
-    """(sum a / sum b) of the candidate over that of the baseline; each side: a and b in its blocks, as two arrays; with
-    a column for each of several parts (blocks, parts), whose rates add up. None with too few blocks, or where a
-    baseline's a or any b is 0, if only in a resample."""
-    sides = (candidate, baseline)
-    if min(len(a) for a, _ in sides) < FEWEST_BLOCKS:
+def ratio_of(candidate: Sequence[Resampled | None], baseline: Sequence[Resampled | None]) -> RatioSample | None:
+    """Of as many runs on both sides, which are then in the order of their rounds, each pair is compared by itself. None
+    where a figure is missing, may be infinite, or is a baseline's and may be 0; where only some of the candidate's are
+    0; and with fewer than 10 bursts beyond a percentile on one side."""
+    ours, theirs = ([run for run in side if run] for side in (candidate, baseline))
+    if len(ours) < len(candidate) or len(theirs) < len(baseline):
         return None
-    rates = []
+    if any(sum(run.bursts for run in side) < _FEWEST_BURSTS for side in (ours, theirs)):
+        return None
+    known = all(_is_finite(run) for run in (*ours, *theirs)) and all(run.resamples.min() > 0 for run in theirs)
+    if not known or (any(not run.value for run in ours) and any(run.value for run in ours)):
+        return None
+    return RatioSample(ours, theirs)
+
+
+def resampled_rate(a: Values, b: Values, rng: np.random.Generator) -> Resampled | None:
+    """sum a / sum b over a run's blocks: two arrays, maybe with a column for each of several parts (blocks, parts),
+    whose rates add up. None with too few blocks."""
+    if len(a) < FEWEST_BLOCKS:
+        return None
+    weights = np.vstack((np.ones(len(a)), _resamples(len(a), rng)))  # the first row: the blocks as they are
     with np.errstate(divide="ignore", invalid="ignore"):
-        for (a, b), rng in zip(sides, generators, strict=True):
-            weights = np.vstack((np.ones(len(a)), _resamples(len(a), rng)))  # the first row: the blocks as they are
-            rates.append((_by_part(weights, a) / _by_part(weights, b)).sum(axis=1))
-        ratios = rates[0] / rates[1]
-    if not np.isfinite(ratios).all():
-        return None
-    return RatioSample(float(ratios[0]), ratios[1:], _freedom([a for a, _ in sides]))
+        each = _by_part(weights, a) / _by_part(weights, b)
+        beside = (a.reshape(len(a), -1) - each[0] * b.reshape(len(a), -1)).sum(axis=1)
+    return Resampled(float(each[0].sum()), each[1:].sum(axis=1), len(a), independent_blocks(beside))
 
 
-def ratio_of_percentiles(
-    candidate: Sequence[Values], baseline: Sequence[Values], p: float, generators: Generators
-) -> RatioSample | None:
-    """The p-percentile of the candidate over the baseline's; each side: the values of each of its blocks. None with too
-    few blocks, with fewer than 10 bursts of values beyond the percentile, or where a resampled one is infinite."""
-    sides = (candidate, baseline)
-    if min(map(len, sides)) < FEWEST_BLOCKS or any(_bursts_beyond(side, p) < _FEWEST_BURSTS for side in sides):
+def resampled_percentile(blocks: Sequence[Values], p: float, rng: np.random.Generator) -> Resampled | None:
+    """The p-percentile of the values of a run, by block. None with too few blocks."""
+    if len(blocks) < FEWEST_BLOCKS or not any(map(len, blocks)):
         return None
-    values = [_percentile(np.sort(np.concatenate(side)), p) for side in sides]
-    resampled = [_resampled_percentiles(side, p, rng) for side, rng in zip(sides, generators, strict=True)]
-    if not all(np.isfinite(part).all() for part in resampled) or not all(map(math.isfinite, values)):
-        return None
-    return RatioSample(values[0] / values[1], resampled[0] / resampled[1], _freedom(sides))
+    tail = Tail([np.concatenate(blocks)], 1 - p)
+    beyond = tail.n - nearest_rank(p, tail.n)
+    value = float(tail.descending[beyond])
+    over = np.array([np.count_nonzero(block > value) for block in blocks], float)
+    resamples = _resampled_percentiles(blocks, p, rng)
+    return Resampled(value, resamples, len(blocks), independent_blocks(over), tail.bursts(beyond).count)
+
+
+def _is_finite(run: Resampled) -> bool:
+    return math.isfinite(run.value) and bool(np.isfinite(run.resamples).all())
+
+
+def _quotient(ours: Resampled, theirs: Resampled) -> Resampled:
+    return Resampled(
+        ours.value / theirs.value,
+        ours.resamples / theirs.resamples,
+        min(ours.blocks, theirs.blocks),
+        2 / (1 / ours.independent + 1 / theirs.independent),
+    )
+
+
+def _logarithm(figure: Resampled, confidence: float) -> Reading:
+    as_independent = figure.blocks / (figure.blocks - 1) * figure.blocks / figure.independent
+    error = float(figure.resamples.std(ddof=1)) / figure.value * math.sqrt(as_independent)
+    half = t_quantile(confidence, max(1.0, figure.independent - 1)) * error
+    return Reading(math.log(figure.value), half, half)
 
 
 def _by_part(weights: Values, blocks: Values) -> Values:
@@ -110,17 +154,3 @@ def _first_past(beyond: NDArray[np.int64], weights: Values, places: Sequence[NDA
         past = (weights * counts).sum(axis=1) > beyond
         low, high = np.where(past, low, middle + 1), np.where(past, middle, high)
     return low
-
-
-def _bursts_beyond(blocks: Sequence[Values], p: float) -> int:
-    values = np.concatenate(blocks)
-    beyond = len(values) - nearest_rank(p, len(values)) if len(values) else 0
-    return Tail(values, 1 - p).bursts(beyond).runs
-
-
-def _percentile(ordered: Values, p: float) -> float:
-    return float(ordered[nearest_rank(p, len(ordered)) - 1])
-
-
-def _freedom(sides: Sequence[Sequence[object] | Values]) -> int:
-    return min(len(side) for side in sides) - 1

@@ -12,19 +12,25 @@ instead repairs it. With bursts of s requests D is the variance of their number 
 that is, two more bursts are always taken to have gone unseen. Without any burst D = d, and 298.1 d requests show a P99;
 with more evidence the bursts speak for themselves. (To declare D below ten bursts and to estimate it from ten on is
 not enough: it passes up to a third of such servers where bursts have gaps, or some slow requests come alone.)
+
+A start of the server that is slower as a whole is one long burst. Of several runs D is therefore at least the variance
+over mean of their numbers of exceedances, times (t / z)^2 as they are few: Student's t and z at the confidence.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import NormalDist
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mmload.analyse.distributions import beta_cdf, beta_quantile, binomial_cdf
+from mmload.analyse.distributions import beta_cdf, beta_quantile, binomial_cdf, t_quantile
 
 Values = NDArray[np.float64]
+Positions = NDArray[np.int64]
 _UNSEEN = 2  # with one, 5 to 9 % pass where half of the slow requests come alone and half in bursts of 20
 _GAP_IN_SHARES = 0.2  # exceedances nearer than this part of their mean distance belong to one burst
 _EVERY_COUNT_TO = 64  # beyond, thresholds are tried in steps of 3 %: bounds are wider by at most that
@@ -38,26 +44,52 @@ class Bounds(msgspec.Struct, frozen=True):
     high: float
 
 
+class Trust(msgspec.Struct, frozen=True):
+    """confidence: of each bound. declared: design effect as far as the requests do not show it. factor: as if there
+    were so many times as much evidence of the same kind."""
+
+    confidence: float
+    declared: float
+    factor: float = 1.0
+
+
 class Bursts(msgspec.Struct, frozen=True):
-    """What makes a design effect: the number of exceedances, of their runs, the longest of these, and the sum of the
-    squares of their lengths."""
+    """What makes a design effect. exceedances: how many; count: of their bursts; longest: of these; square_sum: of
+    their lengths. runs: of the server, in which they were looked for; dispersion: variance over mean of the number of
+    exceedances in each of them, 0 with one."""
 
     exceedances: int
-    runs: int
+    count: int
     longest: int
     square_sum: float
+    runs: int = 1
+    dispersion: float = 0.0
 
-    def design_effect(self, declared: float, factor: float = 1.0) -> float:
-        longest = max(declared, self.longest)
-        return (factor * self.square_sum + _UNSEEN * longest**2) / (factor * self.exceedances + _UNSEEN * longest)
+    def design_effect(self, trust: Trust) -> float:
+        return max(self.by_bursts(trust), self.by_runs(trust))
+
+    def by_bursts(self, trust: Trust) -> float:
+        longest = max(trust.declared, self.longest)
+        seen = trust.factor
+        return (seen * self.square_sum + _UNSEEN * longest**2) / (seen * self.exceedances + _UNSEEN * longest)
+
+    def by_runs(self, trust: Trust) -> float:
+        """0 with one run, and where the runs do not differ."""
+        if not self.dispersion:
+            return 0.0
+        few = t_quantile(trust.confidence, self.runs * trust.factor - 1)
+        return self.dispersion * (few / NormalDist().inv_cdf(trust.confidence)) ** 2
 
 
 class Tail:
-    """Values in time order, seen from their largest: `share` is the part of them that may lie above the percentile."""
+    """The values of one or several runs, each in time order, seen from their largest: `share` is the part of all of
+    them that may lie above the percentile."""
 
-    def __init__(self, values: Values, share: float) -> None:
+    def __init__(self, runs: Sequence[Values], share: float) -> None:
+        values = np.concatenate(runs)
         self.n = len(values)
         self.share = share
+        self._lengths = [len(run) for run in runs]
         self._order = np.argsort(-values, kind="stable")
         self.descending: Values = values[self._order]
         self._bursts: dict[int, Bursts] = {}
@@ -65,65 +97,98 @@ class Tail:
     def bursts(self, k: int) -> Bursts:
         """Of the k largest values."""
         if k not in self._bursts:
-            self._bursts[k] = find_bursts(np.sort(self._order[:k]), max(self.share, k / max(1, self.n)))
+            share = max(self.share, k / max(1, self.n))
+            self._bursts[k] = find_bursts(np.sort(self._order[:k]), share, self._lengths)
         return self._bursts[k]
 
-    def percentile_bounds(self, confidence: float, declared: float, factor: float = 1.0) -> Bounds:
-        """Bounds of the percentile above which `share` of all values lie. `factor`: as if there were so many times as
-        much evidence of the same kind."""
+    def beyond(self, limit: float) -> int:
+        """How many values are no less than `limit`."""
+        return int(np.searchsorted(-self.descending, -limit, side="right"))
+
+    def percentile_bounds(self, trust: Trust) -> Bounds:
+        """Bounds of the percentile above which `share` of all values lie."""
         below, above = reversed(_counts(math.ceil(self.n * self.share))), _counts(self.n)
-        few = next((k for k in below if self._is_few(k, confidence, declared, factor)), None)
-        many = next((k for k in above if self._is_many(k, confidence, declared, factor)), None)
+        few = next((k for k in below if self._is_few(k, trust)), None)
+        many = next((k for k in above if self._is_many(k, trust)), None)
         return Bounds(
             low=-math.inf if many is None else float(self.descending[many - 1]),
             high=math.inf if few is None or few >= self.n else float(self.descending[few]),
         )
 
-    def _is_few(self, k: int, confidence: float, declared: float, factor: float) -> bool:
+    def _is_few(self, k: int, trust: Trust) -> bool:
         """Do k larger values show that the percentile is not above the next one?"""
-        effect = self.bursts(k).design_effect(declared, factor) / factor
-        return binomial_cdf(k / effect, self.n / effect, self.share) <= 1 - confidence
+        effect = self.bursts(k).design_effect(trust) / trust.factor
+        return binomial_cdf(k / effect, self.n / effect, self.share) <= 1 - trust.confidence
 
-    def _is_many(self, k: int, confidence: float, declared: float, factor: float) -> bool:
+    def _is_many(self, k: int, trust: Trust) -> bool:
         """Do k values as large show that the percentile is not below the least of them?"""
         if k == 0 or k < self.n * self.share:
             return False
-        effect = self.bursts(k).design_effect(declared, factor) / factor
-        return beta_cdf(self.share, k / effect, (self.n - k) / effect + 1) <= 1 - confidence
+        effect = self.bursts(k).design_effect(trust) / trust.factor
+        return beta_cdf(self.share, k / effect, (self.n - k) / effect + 1) <= 1 - trust.confidence
 
 
-def proportion_bounds(flags: NDArray[np.bool_], confidence: float, declared: float, factor: float = 1.0) -> Bounds:
-    """Clopper-Pearson bounds of the share of True among flags in time order, at the effective sample size."""
-    n, positions = len(flags), np.flatnonzero(flags)
+def bursts_of(runs: Sequence[NDArray[np.bool_]]) -> Bursts:
+    """Of the flags that are True, in one or several runs, each in time order; at least one flag."""
+    positions = np.flatnonzero(np.concatenate(runs))
+    lengths = [len(run) for run in runs]
+    return find_bursts(positions, len(positions) / sum(lengths), lengths)
+
+
+def proportion_bounds(n: int, bursts: Bursts, trust: Trust) -> Bounds:
+    """Clopper-Pearson bounds of the share of exceedances among n, at the effective sample size."""
     if n == 0:
         return Bounds(0.0, 1.0)
-    effect = find_bursts(positions, len(positions) / n).design_effect(declared, factor) / factor
-    hits, misses = len(positions) / effect, (n - len(positions)) / effect
-    return Bounds(beta_quantile(1 - confidence, hits, misses + 1), beta_quantile(confidence, hits + 1, misses))
+    effect = bursts.design_effect(trust) / trust.factor
+    hits, misses = bursts.exceedances / effect, (n - bursts.exceedances) / effect
+    return Bounds(
+        beta_quantile(1 - trust.confidence, hits, misses + 1), beta_quantile(trust.confidence, hits + 1, misses)
+    )
 
 
-def find_bursts(positions: NDArray[np.int64], share: float) -> Bursts:
-    """The runs of exceedances at sorted `positions`, which are expected to be a `share` of all: two that are nearer
-    than a fifth of their mean distance are in one run. So independent ones come out with a design effect of 1.4."""
+def find_bursts(positions: Positions, share: float, lengths: Sequence[int]) -> Bursts:
+    """The bursts of exceedances at sorted `positions` in runs of these lengths, one behind the other, where a `share`
+    of all is expected to exceed: two of one run that are nearer than a fifth of their mean distance are in one burst.
+    So independent ones come out with a design effect of 1.4."""
     if not len(positions):
-        return Bursts(0, 0, 0, 0.0)
-    gap = max(1, round(_GAP_IN_SHARES / share))
-    starts = np.flatnonzero(np.diff(positions) > gap) + 1
-    lengths = np.diff(np.concatenate(([0], starts, [len(positions)])))
-    return Bursts(len(positions), len(lengths), int(lengths.max()), float((lengths.astype(float) ** 2).sum()))
+        return Bursts(0, 0, 0, 0.0, len(lengths))
+    gap, edges = max(1, round(_GAP_IN_SHARES / share)), np.cumsum(lengths)
+    is_start = (np.diff(positions) > gap) | (np.diff(np.searchsorted(edges, positions, side="right")) > 0)
+    starts = np.concatenate(([0], np.flatnonzero(is_start) + 1, [len(positions)]))
+    sizes = np.diff(starts)
+    return Bursts(
+        exceedances=len(positions),
+        count=len(sizes),
+        longest=int(sizes.max()),
+        square_sum=float((sizes.astype(float) ** 2).sum()),
+        runs=len(lengths),
+        dispersion=_dispersion(positions, edges),
+    )
 
 
-def requests_needed(share: float, exceeding: int, confidence: float = 0.95) -> int:
-    """How many independent requests, `exceeding` of them over a limit, show that less than `share` of all are."""
+def _dispersion(positions: Positions, edges: Positions) -> float:
+    """Variance over mean of the number of positions below each edge and not below the one before; 0 with one edge."""
+    lengths = np.diff(edges, prepend=0)
+    if np.count_nonzero(lengths) < 2:
+        return 0.0
+    counts = np.diff(np.searchsorted(positions, edges), prepend=0)[lengths > 0]
+    expected = len(positions) * lengths[lengths > 0] / edges[-1]
+    return float(((counts - expected) ** 2 / expected).sum() / (len(counts) - 1))
+
+
+def requests_needed(share: float, exceeding: int, confidence: float = 0.95, effect: float = 1.0) -> int:
+    """How many requests, `exceeding` of them over a limit, show that less than `share` of all are, at this design
+    effect."""
+
+    def is_enough(n: int) -> bool:
+        return binomial_cdf(exceeding / effect, n / effect, share) <= 1 - confidence
+
     few, enough = exceeding, exceeding + 1
-    while binomial_cdf(exceeding, enough, share) > 1 - confidence:
+    while not is_enough(enough):
         few, enough = enough, 2 * enough
     while enough - few > 1:
         middle = (few + enough) // 2
-        if binomial_cdf(exceeding, middle, share) > 1 - confidence:
-            few = middle
-        else:
-            enough = middle
+        few, enough = (few, middle) if is_enough(middle) else (middle, enough)
     return enough
 
 

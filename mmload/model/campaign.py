@@ -48,7 +48,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a campaign, in the order in which they are made. run_id: None until it was made."""
+    """One run of a campaign, in the order in which they are made. variant: one of the campaign's. run_id: None until it
+    was made."""
 
     scene: str
     round: int
@@ -57,12 +58,18 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     host: HostState | None = None
     attempts: list[Attempt] = []
 
+    @property
+    def run_ids(self) -> list[str]:
+        """Of all runs that were made for it, the one that counts last."""
+        return [*(attempt.run_id for attempt in self.attempts), *([self.run_id] if self.run_id else [])]
+
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
-    """campaign.json. variants: the baseline of a comparison first. gate: the text of the gate's file, so that it is
-    judged by what stood there when it was made. earlier: campaigns of the same gate, candidate and scenes that were
-    judged before this one was made: each is one more look. remakes: how often an INVALID run of a slot may be made
-    again."""
+    """campaign.json. variants: the baseline of a comparison first; `original#2` is original once more, beside itself.
+    remakes: how often an INVALID run of a slot may be made again. force: servers with different idle policies are
+    compared all the same. gate: the text of the gate's file, so that it is judged by what stood there when it was made.
+    earlier: campaigns of the same gate, candidate and scenes that were judged before this one was made: each is one
+    more look."""
 
     schema: int = SCHEMA
     campaign_id: str
@@ -72,6 +79,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     scenes: dict[str, Scene]
     slots: list[Slot]
     remakes: int = 2
+    force: bool = False
     gate: str | None = None
     gate_name: str | None = None
     candidate: str | None = None

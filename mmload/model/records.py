@@ -78,6 +78,20 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     worker: int = 0
 
 
+class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What an identity request was answered (a line of answers.jsonl). id, item, modality: as in its RequestRecord.
+
+    text: the joined answer, all that had come of one that broke off. cut: only its first 64 KiB in UTF-8 were kept; the
+    digest in the request's record is of all of it.
+    """
+
+    id: str
+    item: str
+    modality: Modality
+    text: str
+    cut: bool = False
+
+
 class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
     """One process at one instant (a line of processes.jsonl).
 

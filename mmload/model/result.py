@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from mmload.model.campaign import MAIN_SCENE
 from mmload.model.manifest import RunKind, Stall, Status
-from mmload.model.plan import SCHEMA
+from mmload.model.plan import SCHEMA, Modality
 from mmload.model.server import ServerFigures
 
 VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "SKIPPED"]
@@ -227,17 +228,36 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     gate: str | None = None
 
 
+class AnswerDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that the baseline (expected) and the candidate (given) answered differently, with the runs that did.
+    Texts in brackets say why there is no answer to show."""
+
+    item: str
+    modality: Modality
+    expected: str
+    given: str
+    expected_run: str
+    given_run: str
+
+
 class CriterionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One criterion judged. low, high: one-sided bounds at the gate's confidence. evidence: file and how computed.
+    """One criterion judged. on: the scene of the runs; baseline_on: that of the baseline's, None where it is the same.
+    low, high: one-sided bounds at `confidence`, None where nothing bounds it. margin: by how much the limit was moved
+    in the lenient direction before it was held against them. evidence: files and how computed.
 
     needed: how much more evidence would decide it at the present figures, in words; None when decided.
+    differences: the first answers that are not the baseline's; more_differences: how many more there are.
     """
 
     metric: str
     op: Op
     limit: float
+    margin: float = 0.0
     baseline: str | None
+    on: str = MAIN_SCENE
+    baseline_on: str | None = None
     required: bool
+    confidence: float | None = None
     value: float | None
     low: float | None
     high: float | None
@@ -245,15 +265,36 @@ class CriterionResult(msgspec.Struct, frozen=True, kw_only=True):
     verdict: VerdictWord
     evidence: str
     needed: str | None = None
+    differences: list[AnswerDifference] = []
+    more_differences: int = 0
+
+
+class JudgedRuns(msgspec.Struct, frozen=True, kw_only=True):
+    """The runs that were judged on one scene, in the order of their rounds."""
+
+    candidate: list[str]
+    baselines: dict[str, list[str]] = {}
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """verdict.json, the same as `mmload gate --json`."""
+    """verdict.json, the same as `mmload gate --json`.
+
+    candidate, baselines: the newest run of each on the main scene; scenes: all runs by scene. campaign: the one that
+    they were made in, None where they were not made together. confidence: of the gate; a bound's own is that of its
+    criterion. look: which look at this candidate it is, of `looks` that the gate had planned. forced: what differs
+    between runs that were compared all the same. warnings: what else a reader must know.
+    """
 
     schema: int = SCHEMA
     verdict: VerdictWord
     gate: str
     candidate: str
     baselines: dict[str, str]
+    campaign: str | None = None
+    scenes: dict[str, JudgedRuns] = {}
     confidence: float
+    looks: int = 1
+    look: int = 1
     criteria: list[CriterionResult]
+    forced: list[str] = []
+    warnings: list[str] = []

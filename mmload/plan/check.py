@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mmload.errors import UsageError
 from mmload.model.plan import ClosedLoop, NoLoad, OpenLoop, Plan
 from mmload.plan.access import check_access
-from mmload.plan.variants import load_variant
+from mmload.plan.variants import PLANTED, load_variant
 
 _LONGEST_S = 14 * 86400.0
 
@@ -21,7 +21,7 @@ def check_plan(plan: Plan) -> None:
         if not low <= value <= high:
             raise UsageError(f"the plan's {key} {value:g} is out of range", f"it takes {low:g} to {high:g}")
     check_access(plan.url, plan.access)
-    if plan.variant is not None:
+    if plan.variant is not None and plan.variant not in PLANTED:
         load_variant(plan.variant)
     if plan.meeting is not None and not 0 <= plan.meeting.expected <= plan.workers:
         raise UsageError(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
 
 from mmload.errors import ConfigError, UsageError
-from mmload.plan.config_hints import hint, in_toml_words, nearest
+from mmload.plan.config_hints import at, hint, in_toml_words, nearest, steps_of, unknown_key
+from mmload.plan.config_lines import line_of
 
 Kind = Literal["variants", "workloads", "gates", "engines", "phases", "claims"]
 Config = TypeVar("Config", bound=msgspec.Struct)
@@ -49,21 +51,44 @@ def load(kind: Kind, name_or_file: str, type_: type[Config]) -> Config:
 
 
 def load_file(path: Path, type_: type[Config]) -> Config:
+    return load_text(read_text(path), type_, str(path))
+
+
+def read_text(path: Path) -> str:
+    """Raises ConfigError where the file can't be read, or is not text."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    return convert(document, type_, str(path))
 
 
-def convert(document: object, type_: type[Config], where: str) -> Config:
-    """A plain document checked against its struct; `where` (a file's name) opens the message of the ConfigError."""
+def load_text(text: str, type_: type[Config], where: str) -> Config:
+    """The content of a file that is called `where`, checked; the ConfigError names the line."""
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # tomllib's own error is a ValueError; others come of huge numbers
+        raise ConfigError(f"{where} is not valid TOML: {error}") from error
+    return convert(document, type_, where, text)
+
+
+def convert(document: object, type_: type[Config], where: str, text: str = "", within: tuple[str, ...] = ()) -> Config:
+    """A plain document checked against its struct; `where` (a file's name) opens the message of the ConfigError. text:
+    of the file, to find the line in; within: the keys that lead to the document in it."""
     try:
         return msgspec.convert(document, type_)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {in_toml_words(str(error))}", hint(str(error), type_)) from error
+        message = str(error)
+        steps = [*within, *steps_of(message)]
+        unknown = unknown_key(message)
+        line = line_of(text, steps if unknown is None else [*steps, unknown])
+        place = at(_dotted(steps), line)
+        raise ConfigError(f"{where}: {in_toml_words(message)}{place}", hint(message, type_)) from error
+
+
+def _dotted(steps: Sequence[str | int]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
 
 
 def _singular(kind: Kind) -> str:

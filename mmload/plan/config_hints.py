@@ -11,6 +11,9 @@ from msgspec.inspect import LiteralType, StructType, Type, type_info
 
 Part = TypeVar("Part", bound=Type)
 
+_PLACE = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
+
 
 def nearest(word: str, known: list[str]) -> str:
     """A hint: the names most like `word`, else all of them."""
@@ -21,19 +24,43 @@ def nearest(word: str, known: list[str]) -> str:
 
 
 def in_toml_words(message: str) -> str:
-    """msgspec's message in the words of a TOML file."""
+    """msgspec's message in the words of a TOML file, without the place that it names."""
     message = re.sub(r"^Object contains unknown field `(.*?)`", r"unknown key `\1`", message)
     message = re.sub(r"^Object missing required field `(.*?)`", r"missing key `\1`", message)
     message = message.replace("`object`", "`table`").replace("`str`", "`string`").replace("`bool`", "`boolean`")
-    return re.sub(r" - at `\$\.?(.*?)`$", r" (in `\1`)", message)
+    return _PLACE.sub("", message)
+
+
+def at(path: str, line: int | None) -> str:
+    """Where in a file: ` (in `run.rate`, line 7)`, as far as it is known."""
+    parts = [f"in `{path}`" if path else "", f"line {line}" if line else ""]
+    known = ", ".join(part for part in parts if part)
+    return f" ({known})" if known else ""
+
+
+def steps_of(message: str) -> list[str | int]:
+    """The keys that lead to what msgspec's message is about, as far as they are known: criteria, 1, check."""
+    place = _PLACE.search(message)
+    steps: list[str | int] = []
+    for key, index in _STEP.findall(place[1]) if place else ():
+        if not key and not index.isdigit():
+            break
+        steps.append(key or int(index))
+    return steps
+
+
+def unknown_key(message: str) -> str | None:
+    """The key that msgspec's message says is unknown."""
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", _PLACE.sub("", message))
+    return unknown[1] if unknown else None
 
 
 def hint(message: str, type_: type[msgspec.Struct]) -> str:
     """The names that would have been right, as far as the message tells which."""
-    unknown = re.match(r"Object contains unknown field `([^`]*)`", message)
-    if unknown:
-        at = re.search(r" - at `\$\.([^`\[]*)", message)
-        return nearest(unknown[1], sorted(_keys(type_, at[1] if at else None)))
+    unknown = unknown_key(message)
+    if unknown is not None:
+        table = re.search(r" - at `\$\.([^`\[]*)", message)
+        return nearest(unknown, sorted(_keys(type_, table[1] if table else None)))
     invalid = re.match(r"Invalid (?:enum )?value '([^']*)' - at `.*?\.([^.`\[]*)`", message)
     return nearest(invalid[1], sorted(_choices(type_, invalid[2]))) if invalid else ""
 

@@ -10,6 +10,16 @@ from mmload.plan.config import load, names
 
 Lane = Literal["tokenizer", "rank 0", "rank 0 thread", "rank 1..N", "rank 1..N thread"]
 LANES: tuple[Lane, ...] = get_args(Lane)
+# With a fault of known size; only the stand-in of `mmload selftest` knows them, and no card describes them.
+PLANTED = (
+    "planted-tail",
+    "planted-slow-tail",
+    "planted-errors",
+    "planted-leak",
+    "planted-slow-rank",
+    "planted-wrong-output",
+    "planted-slow-start",
+)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,7 +16,8 @@ from mmload.tether import tethered
 
 _DRAIN_S = 10.0
 _PORTS = range(20_000, 32_000)  # below Linux's ip_local_port_range
-_OWN_WORDS = ("mmload's ", "mmload.errors.")  # of the overlay and its hooks, in a server that is not ours
+# Of the overlay and its hooks in a server that is not ours; of the stand-in, which tells which rank it lost.
+_OWN_WORDS = ("mmload's ", "mmload.errors.", "error: Scheduler rank ")
 
 
 class StartedServer:
@@ -48,8 +49,10 @@ class StartedServer:
         own = [line for line in said if line.startswith(_OWN_WORDS)]
         return own[-1] if own else "\n".join(said[-lines:])
 
-    def refuse_dead(self) -> None:
-        """Raise ServerDied if it has ended, with its last words."""
+    def refuse_dead(self, within_s: float = 0.0) -> None:
+        """Raise ServerDied if it has ended, or does so within that time, with its last words."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(within_s)
         if self.exit_code is not None:
             raise ServerDied(
                 f"the server ended with exit code {self.exit_code}: {self.last_words() or 'it said nothing'}",

@@ -58,10 +58,10 @@ class Target:
                 raise ServerError(f"the server was not ready within {timeout_s:g} s", "see logs/server.log")
             keep_going()
 
-    def refuse_dead(self) -> None:
-        """Raise ServerError if a server that was started here has ended."""
+    def refuse_dead(self, within_s: float = 0.0) -> None:
+        """Raise ServerDied if a server that was started here has ended, or does so within that time."""
         if self._server is not None:
-            self._server.refuse_dead()
+            self._server.refuse_dead(within_s)
 
     def stop(self) -> None:
         """End it if it was started here; a server that was attached to is left alone."""

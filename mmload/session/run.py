@@ -166,7 +166,7 @@ def _jobs(plan: Plan, endpoint: Endpoint, scratch: Path, layout: RunLayout) -> l
             endpoint=msgspec.structs.replace(endpoint, headers=request_headers(plan.access)),
             pool=str(pool_folder(scratch)),
             schedules=schedule_files(scratch),
-            requests_file=str(layout.requests),
+            run_folder=str(layout.path),
             run_tag=layout.run_id[-4:],
         )
         for worker in range(plan.workers)
@@ -180,7 +180,7 @@ def _orders(plan: Plan, endpoint: Endpoint, digests: Digests, layout: RunLayout)
         plan=plan,
         endpoint=endpoint,
         digests=digests,
-        requests_file=str(layout.requests),
+        run_folder=str(layout.path),
         local=plan.workers - plan.meeting.expected,
     )
 

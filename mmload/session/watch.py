@@ -20,6 +20,7 @@ from mmload.session.stall import Stalls
 
 _LOOK_S = 1.0
 _QUIET_S = 10.0
+_LAST_WORDS_S = 2.0  # a server that lost a rank ends the others too, and then says which was the first
 _HEALTH_TIMEOUT_S = 20.0  # as long as SGLang's own health check waits for its ranks
 
 
@@ -62,6 +63,7 @@ class Watch:
             return
         differences = verify_same(self._target.processes, self._find())
         if differences:
+            self._target.refuse_dead(_LAST_WORDS_S)
             raise ServerDied("; ".join(differences), "see logs/server.log" if self._target.is_owned else "")
 
     def _find(self) -> list[ServerProcess]:

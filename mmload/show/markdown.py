@@ -1,11 +1,21 @@
-"""A verdict as a Markdown table: for a merge request, a release note, or $GITHUB_STEP_SUMMARY."""
+"""A verdict as Markdown: for a merge request, a release note, or $GITHUB_STEP_SUMMARY."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 
-from mmload.model.result import CriterionResult, Verdict, VerdictWord
-from mmload.show.figures import bounds_text, criterion_text, figure_text
+from mmload.model.result import AnswerDifference, CriterionResult, Verdict, VerdictWord
+from mmload.show.answer_texts import shortened
+from mmload.show.figures import (
+    SceneResults,
+    by_scene,
+    confidence_text,
+    criterion_text,
+    figure_and_bounds,
+    looks_text,
+    remarks,
+)
+from mmload.show.markdown_text import code, escaped
 
 _MARKS: dict[VerdictWord, str] = {
     "PASS": "✅",
@@ -14,50 +24,79 @@ _MARKS: dict[VerdictWord, str] = {
     "INVALID": "⚠️",
     "SKIPPED": "⏭️",
 }
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_ANSWER_WIDTH = 160
 
 
 def to_markdown(verdict: Verdict) -> str:
-    """A heading with the verdict, what was judged, the table of criteria, and what is still needed."""
-    bounds = f"bounds at {100 * verdict.confidence:g} %"
-    lines = [
-        f"## mmload gate {_escaped(verdict.gate)}: {_word(verdict.verdict)}",
-        "",
-        f"- candidate: `{verdict.candidate}`",
-        *(f"- baseline {_escaped(name)}: `{run}`" for name, run in verdict.baselines.items()),
-        "",
-        f"| criterion | figure | {bounds} | n | verdict |",
-        "|:--|--:|:--|--:|:--|",
-        *(_row(criterion) for criterion in verdict.criteria),
+    """A heading with the verdict, what takes from its weight, and for each scene its runs, the table of its criteria,
+    and what is still needed or differs."""
+    facts = (f"campaign {code(verdict.campaign)}" if verdict.campaign else "", looks_text(verdict))
+    scenes = by_scene(verdict)
+    blocks = [
+        [f"## mmload gate {escaped(verdict.gate)}: {_word(verdict.verdict)}"],
+        [", ".join(filter(None, (confidence_text(verdict), *facts)))],
+        [f"- ⚠️ {said}" for said in (*_forced(verdict), *map(escaped, verdict.warnings))],
     ]
-    notes = [note for criterion in verdict.criteria if (note := _note(criterion))]
-    return "\n".join([*lines, *(["", *notes] if notes else [])]) + "\n"
+    for scene in scenes:
+        blocks += [[f"### {escaped(scene.name)}"] if len(scenes) > 1 else [], *_scene(scene, verdict)]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def _row(criterion: CriterionResult) -> str:
-    optional = "" if criterion.required else " (not required)"
+def _forced(verdict: Verdict) -> Iterator[str]:
+    return (f"**compared by force**: {escaped(difference)}" for difference in verdict.forced)
+
+
+def _scene(scene: SceneResults, verdict: Verdict) -> Iterator[list[str]]:
+    runs = {"candidate": scene.runs.candidate}
+    runs |= {f"baseline {name}": made for name, made in scene.runs.baselines.items()}
+    yield [f"- {escaped(side)}: {', '.join(map(code, made)) or 'no run'}" for side, made in runs.items()]
+    if scene.criteria:
+        yield [
+            "| criterion | figure | bounds | n | verdict | evidence |",
+            "|:--|--:|:--|--:|:--|:--|",
+            *(_row(criterion, verdict) for criterion in scene.criteria),
+        ]
+        yield [note for criterion in scene.criteria for note in _notes(criterion)]
+
+
+def _row(criterion: CriterionResult, verdict: Verdict) -> str:
+    figure, bounds = figure_and_bounds(criterion)
+    apart = "".join(f" ({remark})" for remark in remarks(criterion, verdict))
     cells = (
-        f"`{criterion_text(criterion)}`{optional}",
-        figure_text(criterion),
-        _escaped(bounds_text(criterion)),
+        f"{code(criterion_text(criterion))}{apart}".replace("|", "\\|"),
+        figure,
+        _together(bounds),
         f"{criterion.n:,}",
         _word(criterion.verdict),
+        escaped(criterion.evidence),
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _note(criterion: CriterionResult) -> str:
-    """Why a criterion did not simply pass or fail by its figure."""
-    if criterion.verdict == "PASS":
-        return ""
-    about = criterion.needed or criterion.evidence
-    return f"- `{criterion_text(criterion)}`: {_escaped(about)}"
+def _notes(criterion: CriterionResult) -> Iterator[str]:
+    """What would decide a criterion, and which answers are not the baseline's."""
+    if criterion.needed:
+        yield f"- {code(criterion_text(criterion))}: {escaped(criterion.needed)}"
+    if criterion.differences:
+        yield f"- {code(criterion_text(criterion))}: answers that differ"
+        yield from map(_difference, criterion.differences)
+    if criterion.more_differences:
+        yield f"    - and {criterion.more_differences:,} more"
+
+
+def _difference(difference: AnswerDifference) -> str:
+    expected, given = shortened(difference.expected, difference.given, _ANSWER_WIDTH)
+    return (
+        f"    - {code(difference.item)} ({difference.modality})<br>"
+        f"expected {code(expected)} in {code(difference.expected_run)}<br>"
+        f"given {code(given)} in {code(difference.given_run)}"
+    )
 
 
 def _word(verdict: VerdictWord) -> str:
-    return f"{_MARKS[verdict]} {verdict}"
+    return _together(f"{_MARKS[verdict]} {verdict}")
 
 
-def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line: a server's error text may hold anything."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+def _together(text: str) -> str:
+    """Not broken over lines in a narrow cell."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")

@@ -11,6 +11,14 @@ VERDICT_STYLES = {
     "INVALID": "bold magenta",
     "SKIPPED": "dim",
 }
+DIFFERENCE_STYLES = {
+    "baseline": "dim",
+    "better": "bold green",
+    "worse": "bold red",
+    "mixed": "bold yellow",
+    "no difference seen": "",
+    "not known": "dim",
+}
 STATUS_STYLES = {"running": "cyan", "complete": "green", "partial": "yellow", "failed": "red"}
 
 OUTCOME_STYLES = {

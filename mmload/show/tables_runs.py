@@ -24,7 +24,8 @@ _DIGEST = 16  # hex digits of a digest that are shown: enough to tell two runs a
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of `mmload runs list`. achieved_rate_rps, response_p99_ms: None without a summary."""
+    """A line of `mmload runs list`. achieved_rate_rps, response_p99_ms: None without a summary. campaign: None where it
+    was made alone."""
 
     run_id: str
     age_s: float
@@ -35,6 +36,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     valid: bool
     verdict: VerdictWord | None
+    campaign: str | None = None
 
     @classmethod
     def of(cls, manifest: Manifest, summary: Summary | None, verdict: Verdict | None, now_utc_ns: int) -> Self:
@@ -52,12 +54,13 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
             status=manifest.status,
             valid=manifest.validity == "valid",
             verdict=None if verdict is None else verdict.verdict,
+            campaign=None if manifest.member is None else manifest.member.campaign,
         )
 
 
 def render_runs(rows: Sequence[RunRow]) -> Drawn:
     """The stored runs in the order given; on a narrow terminal without variant (the run-id has it), then workload."""
-    columns = (
+    columns = [
         Column("run", right=False, elastic=True),
         Column("age", rank=3),
         Column("variant", rank=EXTRA, right=False),
@@ -67,12 +70,14 @@ def render_runs(rows: Sequence[RunRow]) -> Drawn:
         Column("status", rank=1, right=False),
         Column("validity", rank=1, right=False),
         Column("verdict", rank=1, right=False),
-    )
+    ]
+    if any(row.campaign for row in rows):
+        columns.append(Column("campaign", rank=EXTRA + 1, right=False))
 
     def view(sheet: Sheet) -> Iterator[Text]:
         if not rows:
             return iter([styled("no runs yet: mmload run makes one")])
-        return grid(columns, [_run_row(row, sheet) for row in rows], sheet)
+        return grid(columns, [_run_row(row, sheet)[: len(columns)] for row in rows], sheet)
 
     return Drawn(view)
 
@@ -88,6 +93,7 @@ def _run_row(row: RunRow, sheet: Sheet) -> list[Text]:
         _status(row.status),
         _validity(row.valid),
         styled((row.verdict, VERDICT_STYLES[row.verdict])) if row.verdict else styled((MISSING, LABEL)),
+        styled((row.campaign or MISSING, LABEL)),
     ]
 
 
@@ -115,6 +121,11 @@ def render_run_show(
 def _origin(manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
     state = [_status(manifest.status), _validity(manifest.validity == "valid")]
     yield from fact("run", [styled((manifest.run_id, "bold")), *state], sheet)
+    if manifest.member:
+        member = manifest.member
+        yield from fact(
+            "campaign", [styled(member.campaign), *_pairs({"scene": member.scene, "round": member.round + 1})], sheet
+        )
     plan = {"variant": manifest.variant, "workload": manifest.workload, "seed": manifest.seed}
     yield from fact("plan", _pairs(plan), sheet)
     server = {

@@ -1,4 +1,4 @@
-"""A gate's verdict on the terminal: a table of criteria, then the word that counts."""
+"""A gate's verdict on the terminal: what was judged, a table of criteria, then the word that counts."""
 
 from __future__ import annotations
 
@@ -7,23 +7,43 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from mmload.model.result import CriterionResult, Verdict
-from mmload.show.palette import LABEL, VERDICT_STYLES
-from mmload.show.terminal_figures import figures
-from mmload.show.terminal_sheet import Column, Drawn, Sheet, fact, grid, paragraph, separated, styled
+from mmload.model.result import AnswerDifference, CriterionResult, Verdict
+from mmload.show.answer_texts import shortened
+from mmload.show.figures import (
+    SceneResults,
+    by_scene,
+    confidence_text,
+    figure_and_bounds,
+    limit_text,
+    looks_text,
+    remarks,
+    runs_text,
+)
+from mmload.show.palette import LABEL, VERDICT_STYLES, WARNING
+from mmload.show.terminal_sheet import Column, Drawn, Sheet, cut, fact, grid, paragraph, separated, styled
 
 # Which words of a criterion are the reason for a gate's word; INVALID and PASS are about all of them.
 _DECIDING = {"FAIL": ("FAIL",), "INCONCLUSIVE": ("INCONCLUSIVE", "SKIPPED")}
+_COLUMNS = (
+    Column("criterion", right=False, elastic=True),
+    Column("vs", right=False),
+    Column("figure"),
+    Column("bounds"),
+    Column("verdict", right=False),
+)
+_INDENT = " " * 4
 
 
 def render_verdict(verdict: Verdict) -> Drawn:
-    """Every criterion with its figure, bounds, number of observations and word; the verdict of all of them last."""
+    """Every criterion with its figure, bounds, number of observations, evidence and word, by scene; the verdict of all
+    of them last."""
 
     def view(sheet: Sheet) -> Iterator[Text]:
         shared = _shared_evidence(verdict)
         return separated(
             _judged(verdict, sheet),
-            _criteria(verdict, sheet, shared),
+            _cautions(verdict, sheet),
+            *_scenes(verdict, sheet, shared),
             paragraph(styled((f"evidence of all: {shared}", LABEL)), sheet) if shared else [],
             _overall(verdict, sheet),
         )
@@ -32,13 +52,27 @@ def render_verdict(verdict: Verdict) -> Drawn:
 
 
 def _judged(verdict: Verdict, sheet: Sheet) -> Iterator[Text]:
-    yield from fact(
-        "gate", [styled((verdict.gate, "bold")), styled(f"bounds at {100 * verdict.confidence:g} %")], sheet
-    )
-    yield from fact("candidate", [styled(verdict.candidate)], sheet)
-    if verdict.baselines:
-        baselines = [styled(f"{name}: {run}") for name, run in verdict.baselines.items()]
-        yield from fact("baselines", baselines, sheet)
+    facts = [confidence_text(verdict), looks_text(verdict)]
+    yield from fact("gate", [styled((verdict.gate, "bold")), *(styled(said) for said in facts if said)], sheet)
+    if verdict.campaign:
+        yield from fact("campaign", [styled(verdict.campaign)], sheet)
+    scenes = by_scene(verdict)
+    if len(scenes) == 1:
+        yield from _runs(scenes[0], sheet)
+
+
+def _runs(scene: SceneResults, sheet: Sheet) -> Iterator[Text]:
+    yield from fact("candidate", [styled(runs_text(scene.runs.candidate))], sheet)
+    baselines = [styled(f"{name}: {runs_text(runs)}") for name, runs in scene.runs.baselines.items()]
+    yield from fact("baselines", baselines, sheet)
+
+
+def _cautions(verdict: Verdict, sheet: Sheet) -> Iterator[Text]:
+    """What takes from the verdict's weight, before anything that could be read without it."""
+    for difference in verdict.forced:
+        yield from paragraph(styled(difference), sheet, styled((" FORCED ", f"reverse {WARNING}"), " "))
+    for warning in verdict.warnings:
+        yield from paragraph(styled((warning, WARNING)), sheet, styled(("warning: ", WARNING)))
 
 
 def _shared_evidence(verdict: Verdict) -> str:
@@ -47,45 +81,57 @@ def _shared_evidence(verdict: Verdict) -> str:
     return said.pop() if len(said) == 1 and len(verdict.criteria) > 1 else ""
 
 
-def _criteria(verdict: Verdict, sheet: Sheet, shared: str) -> Iterator[Text]:
-    columns = (
-        Column("criterion", right=False, elastic=True),
-        Column("vs", rank=1, right=False),
-        Column("figure"),
-        Column("low", rank=2),
-        Column("high", rank=2),
-        Column("n", rank=3),
-        Column("verdict", right=False),
-    )
-    head, *lines = grid(columns, [_criterion(c) for c in verdict.criteria], sheet)
-    yield head
-    for criterion, line in zip(verdict.criteria, lines, strict=True):
-        yield line
-        for note in _notes(criterion, shared):
-            yield from paragraph(styled((note, LABEL)), sheet, " " * 4)
+def _scenes(verdict: Verdict, sheet: Sheet, shared: str) -> Iterator[list[Text]]:
+    """A table for each scene, all with the same columns."""
+    scenes = by_scene(verdict)
+    criteria = [criterion for scene in scenes for criterion in scene.criteria]
+    head, *rows = grid(_COLUMNS, [_criterion(criterion, sheet) for criterion in criteria], sheet)
+    left = iter(rows)
+    for scene in scenes:
+        lines = [styled((f"on {scene.name}", "bold")), *_runs(scene, sheet)] if len(scenes) > 1 else []
+        lines.append(head)
+        for criterion in scene.criteria:
+            lines += [next(left), *_details(criterion, verdict, sheet, shared)]
+        yield lines
 
 
-def _criterion(criterion: CriterionResult) -> list[Text]:
-    value, low, high = figures([criterion.value, criterion.low, criterion.high], most=4, limit=criterion.limit)
+def _criterion(criterion: CriterionResult, sheet: Sheet) -> list[Text]:
+    figure, bounds = figure_and_bounds(criterion, sheet.glyphs.infinity)
     return [
-        styled(f"{criterion.metric} {criterion.op} {criterion.limit:g}"),
+        styled(limit_text(criterion)),
         styled(criterion.baseline or ""),
-        styled((value, "bold")),
-        styled(low),
-        styled(high),
-        styled(f"{criterion.n:,}"),
+        styled((figure, "bold")),
+        styled(bounds),
         styled((criterion.verdict, VERDICT_STYLES[criterion.verdict])),
     ]
 
 
-def _notes(criterion: CriterionResult, shared: str) -> Iterator[str]:
-    """What a reader asks after a word that is not PASS: what is needed, and where the figure comes from."""
-    if not criterion.required:
-        yield "shown only: not required"
+def _details(criterion: CriterionResult, verdict: Verdict, sheet: Sheet, shared: str) -> Iterator[Text]:
+    """Where the figure comes from, on one line where it passed; what is needed, and what differs."""
+    said = remarks(criterion, verdict)
+    if criterion.baseline_on:
+        said.append(f"the baseline on {criterion.baseline_on}")
+    said += [f"n {criterion.n:,}"] if criterion.n or not shared else []
+    said += [criterion.evidence] if criterion.evidence != shared else []
+    line = styled((_INDENT + "; ".join(filter(None, said)), LABEL))
+    if said and criterion.verdict == "PASS":
+        yield cut(line, sheet.width, sheet.glyphs)
+    elif said:
+        yield from paragraph(line[len(_INDENT) :], sheet, _INDENT)
     if criterion.needed:
-        yield f"needed: {criterion.needed}"
-    if criterion.verdict != "PASS" and criterion.evidence and not shared:
-        yield f"evidence: {criterion.evidence}"
+        yield from paragraph(styled((f"needed: {criterion.needed}", LABEL)), sheet, _INDENT)
+    for difference in criterion.differences:
+        yield from _difference(difference, sheet)
+    if criterion.more_differences:
+        yield styled(f"{_INDENT}and {criterion.more_differences:,} more")
+
+
+def _difference(difference: AnswerDifference, sheet: Sheet) -> Iterator[Text]:
+    lead = len(_INDENT) + 2 + len("expected  ")
+    texts = shortened(difference.expected, difference.given, max(20, sheet.width - lead), sheet.glyphs.ellipsis)
+    yield cut(styled(f"{_INDENT}{difference.item} ({difference.modality})"), sheet.width, sheet.glyphs)
+    for label, text in zip(("expected", "given"), texts, strict=True):
+        yield cut(styled(f"{_INDENT}  ", (label.ljust(10), LABEL), text), sheet.width, sheet.glyphs)
 
 
 def _overall(verdict: Verdict, sheet: Sheet) -> list[Text]:
@@ -94,5 +140,9 @@ def _overall(verdict: Verdict, sheet: Sheet) -> list[Text]:
     tally = ", ".join(f"{number} {word}" for word, number in words.items()) or "none"
     deciding = dict.fromkeys(c.metric for c in required if c.verdict in _DECIDING.get(verdict.verdict, ()))
     said = f"{', '.join(deciding)} (required criteria: {tally})" if deciding else f"required criteria: {tally}"
+    if verdict.look > verdict.looks:
+        said += f"; {looks_text(verdict)}"
+    if verdict.forced:
+        said += "; runs that differ were compared by force"
     loud = f"reverse {VERDICT_STYLES[verdict.verdict]}"
     return paragraph(styled(said), sheet, styled((f" {verdict.verdict} ", loud), " "))

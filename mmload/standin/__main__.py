@@ -25,6 +25,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--tp", type=int, default=2, help="number of scheduler ranks")
     parser.add_argument("--variant", default="stock", help="how inputs get to the ranks: a name, or module:Class")
     parser.add_argument("--rank-variant", action="append", default=[], metavar="RANK=VARIANT", help="for fault tests")
+    parser.add_argument("--variants-in", metavar="MODULE", help="know the strategies of this module by name, too")
     parser.add_argument("--poll-on-idle", action="store_true", help="spin when nothing runs, as SGLang does")
     parser.add_argument("--text-only", action="store_true", help="refuse images, videos and audio")
     parser.add_argument("--model", default=None, help="the name that the server goes by")
@@ -35,6 +36,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
 def _run(arguments: argparse.Namespace) -> int:
     import msgspec  # noqa: PLC0415 - --help needs none of this
 
+    from mmload.handoff.registry import variants_in  # noqa: PLC0415
     from mmload.standin.config import load_config  # noqa: PLC0415
     from mmload.standin.memory import keep_freed_memory  # noqa: PLC0415
     from mmload.standin.server import Options, run  # noqa: PLC0415
@@ -45,12 +47,14 @@ def _run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--port must be 0 to 65535, got {arguments.port}")
     config = load_config(arguments.config)
     config = msgspec.structs.replace(config, model=arguments.model or config.model)
+    also = variants_in(arguments.variants_in) if arguments.variants_in else {}
+    rank_variants = dict(_rank_variant(word, arguments.tp) for word in arguments.rank_variant)
     options = Options(
         host=arguments.host,
         port=arguments.port,
         tp=arguments.tp,
-        variant=arguments.variant,
-        rank_variants=dict(_rank_variant(word, arguments.tp) for word in arguments.rank_variant),
+        variant=also.get(arguments.variant, arguments.variant),
+        rank_variants={rank: also.get(variant, variant) for rank, variant in rank_variants.items()},
         poll_on_idle=arguments.poll_on_idle,
         text_only=arguments.text_only,
     )

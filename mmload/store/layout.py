@@ -28,6 +28,7 @@ class RunLayout:
         self.manifest = path / "manifest.json"
         self.plan = path / "plan.json"
         self.requests = path / "requests.jsonl"
+        self.answers = path / "answers.jsonl"
         self.processes = path / "processes.jsonl"
         self.host = path / "host.jsonl"
         self.server = path / "server.jsonl"

@@ -12,8 +12,15 @@ import msgspec
 
 from mmload.errors import FolderError
 from mmload.model.manifest import Manifest
-from mmload.model.plan import Plan
-from mmload.model.records import GeneratorSample, HostSample, ProcessSample, ScrapeLine, ServerScrape
+from mmload.model.plan import SCHEMA, Plan
+from mmload.model.records import (
+    AnswerRecord,
+    GeneratorSample,
+    HostSample,
+    ProcessSample,
+    ScrapeLine,
+    ServerScrape,
+)
 from mmload.model.result import Summary, Verdict
 from mmload.store.layout import RunLayout, is_run_id
 from mmload.store.lock import is_being_written
@@ -44,6 +51,9 @@ class Run:
     def manifest(self) -> Manifest:
         """The manifest; a run that says 'running' and that nobody writes any more was killed: it is 'partial'."""
         manifest = read_document(self.layout.manifest, Manifest)
+        if manifest.schema > SCHEMA:
+            newer = f"{self.run_id} was written by a newer mmload (schema {manifest.schema}, known are up to {SCHEMA})"
+            raise FolderError(newer, "read it with that one")
         if manifest.status == "running" and not is_being_written(self.layout.plan):
             return msgspec.structs.replace(manifest, status="partial", error=manifest.error or "mmload was killed")
         return manifest
@@ -67,6 +77,12 @@ class Run:
         if self.manifest.kind == "profile":
             return table_of(())
         return table_of(self._kept(self.layout.requests, RequestLine))
+
+    @cached_property
+    def answers(self) -> dict[str, AnswerRecord]:
+        """What the identity requests were answered, by request id. A run has none where it was made before texts were
+        kept."""
+        return {answer.id: answer for answer in read_lines(self.layout.answers, AnswerRecord)}
 
     @property
     def processes(self) -> Iterator[ProcessSample]:
@@ -117,12 +133,20 @@ class Run:
         return read_lines(path, kind)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is anything; nothing is where no name could be, or where one may not look."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def find_run(name: str, out: Path) -> Run:
     """A run given as a run-id below `out` or as a path; raises FolderError, with what is there, when neither is."""
     for path in (out / name, Path(name)):
-        if (path / "manifest.json").is_file():
+        if is_there(path / "manifest.json"):
             return Run(path)
-    if Path(name).is_dir() or (out / name).is_dir():
+    if is_there(Path(name)) or is_there(out / name):
         raise FolderError(f"{name} is not a run folder: it has no manifest.json")
     known = [run.run_id for run in list_runs(out)][:3]
     raise FolderError(f"no run {name!r} in {out}", f"the newest are {', '.join(known)}" if known else f"{out} is empty")

@@ -6,7 +6,7 @@ import pytest
 from factory import START_NS, make_run
 
 from mmload.analyse.summary import summarise
-from mmload.judge.choice import differences
+from mmload.judge.comparable import differences
 from mmload.model.manifest import AgentInfo
 from mmload.model.records import HostSample
 from mmload.store.append import LineWriter, write_document

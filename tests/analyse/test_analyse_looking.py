@@ -12,7 +12,7 @@ from mmload.analyse.cpu_work import work_shares
 from mmload.analyse.load import Window, measure_window
 from mmload.analyse.looking import compare, distrust, looking, looking_warnings
 from mmload.analyse.summary import summarise
-from mmload.judge.evidence import Evidence
+from mmload.judge.evidence import Rounds
 from mmload.judge.figures import Terms
 from mmload.judge.metrics_server import cpu_work_pct
 from mmload.model.manifest import LookingCost, Phase, ProfileSegment, Stall
@@ -154,8 +154,8 @@ def test_the_summary_states_what_looking_cost(profiled_run):
 def test_work_is_not_judged_by_a_window_with_another_load(profiled_run):
     terms = Terms(confidence=0.95, design_effect=20)
     like, unlike = profiled_run(20, 30), profiled_run(40, 45)  # the last request is due at 40
-    assert cpu_work_pct(Evidence(like), terms).value is not None
-    figure = cpu_work_pct(Evidence(unlike), terms)
+    assert cpu_work_pct(Rounds([like]), terms).value is not None
+    figure = cpu_work_pct(Rounds([unlike]), terms)
     assert figure.value is None
     assert "scheduler_TP0: the profile window had 0.00 times" in figure.obstacle
     assert any("are no evidence" in warning for warning in summarise(unlike).warnings)

@@ -90,7 +90,7 @@ class Load:
                 endpoint=endpoint,
                 pool=str(folder / "pool"),
                 schedules=schedules,
-                requests_file=str(self.layout.requests),
+                run_folder=str(self.layout.path),
                 run_tag="test",
             )
             for worker in range(workers)

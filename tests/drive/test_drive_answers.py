@@ -1,8 +1,10 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mmload.drive.answers import BadAnswer, reader_for
+from mmload.drive.answers import BadAnswer, kept, reader_for
 
 CHAT = "/v1/chat/completions"
 
@@ -115,3 +117,12 @@ def test_a_bad_whole_answer_is_known_by_its_kind(body, outcome):
     with pytest.raises(BadAnswer) as bad:
         read(CHAT, body, stream=False)
     assert bad.value.outcome == outcome
+
+
+@given(st.text(min_size=1), st.integers(1, 30_000))
+def test_of_an_answer_is_kept_what_fits_in_64_kib_and_no_part_of_a_character(piece, times):
+    text = piece * times
+    beginning = kept(text)
+    size = len(text.encode())
+    assert text.startswith(beginning)
+    assert beginning == text if size <= 65_536 else 65_532 < len(beginning.encode()) <= 65_536

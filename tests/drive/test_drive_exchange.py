@@ -93,7 +93,7 @@ SCRIPT = textwrap.dedent(
         listener.close()
     endpoint = Endpoint(url=url, path="/v1/chat/completions", timeout_s=0.4)
     connections = Connections(url, 0.4)
-    exchanger = Exchanger(endpoint, connections, worker=0)
+    exchanger = Exchanger(endpoint, connections, worker=0, keep=print)
     for number in range(2):
         body = memoryview(b"x" * 300_000)
         due = Due(f"r{number}", "measure", time.monotonic_ns(), "i", "image", body)

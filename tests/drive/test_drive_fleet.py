@@ -9,6 +9,8 @@ import pytest
 
 from mmload.drive.job import Stop
 from mmload.errors import FolderError
+from mmload.model.records import AnswerRecord
+from mmload.store.read import read_lines
 
 pytestmark = pytest.mark.live
 
@@ -55,6 +57,8 @@ def test_identity_items_go_one_at_a_time(server, run_load):
     assert [record.phase for record in records] == ["identity"] * 3
     for before, after in pairwise(records):
         assert after.sent_ns >= before.done_ns
+    answers = read_lines(load.layout.answers, AnswerRecord)
+    assert [(answer.id, answer.text, answer.cut) for answer in answers] == [(r.id, "hi", False) for r in records]
 
 
 def test_a_stop_drops_what_is_left_and_cuts_off_what_is_in_flight(server, run_load):

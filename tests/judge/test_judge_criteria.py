@@ -6,6 +6,7 @@ from mmload.errors import ConfigError
 from mmload.judge.criteria import parse
 from mmload.judge.definition import load_gate
 from mmload.judge.metrics import METRICS
+from mmload.plan import config
 
 
 def read(text):
@@ -71,11 +72,12 @@ def test_no_text_ends_in_anything_but_a_criterion_or_a_config_error(text):
     assert found.metric in METRICS
 
 
-@pytest.mark.parametrize("name", ["release", "batch-broadcast", "smoke"])
+@pytest.mark.parametrize("name", config.names("gates"))
 def test_every_shipped_gate_is_sound(name):
     gate = load_gate(name)
     assert any(item.required for item in gate.criteria)
-    assert all(0.5 < gate.confidence < 1 for item in gate.criteria)
+    assert all(0.5 < item.terms.confidence < 1 for item in gate.criteria)
+    assert set(gate.judged_scenes) <= gate.scenes.keys()
 
 
 def test_the_release_gate_asks_for_what_the_release_needs():
@@ -84,6 +86,12 @@ def test_the_release_gate_asks_for_what_the_release_needs():
     assert asked >= {"response_p99_ms", "qps", "cpu_work_pct", "error_rate", "build_cpu_saved", "outputs_identical"}
     assert asked >= {"handoff_cpu_saved", "qps_ratio", "response_p99_ratio", "cpu_work_ratio", "rss_growth_mb_per_h"}
     assert gate.baselines == ("original", "rollback")
+    assert {scene.plan.tp for scene in gate.scenes.values()} == {1, 4}
+    assert any(item.criterion.metric == "modalities_covered" for item in gate.criteria)
+    across = [item for item in gate.criteria if item.baseline_on]
+    assert [(item.on, item.baseline_on, item.criterion.metric) for item in across] == [
+        ("single-rank", "main", "outputs_identical")
+    ]
 
 
 def test_a_gate_compares_with_known_variants_only(tmp_path):

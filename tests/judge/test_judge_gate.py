@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmload.errors import ConfigError, FolderError
-from mmload.judge.choice import Choice, choose_runs
+from mmload.judge.choice import choose_runs, on_main
 from mmload.judge.definition import load_gate
 from mmload.judge.gate import exit_code, judge, worst
 from mmload.model.plan import GeneratorLimits
@@ -30,7 +30,8 @@ def gate_of(folder, *checks, more=""):
 
 def verdict_on(run, *checks, baselines=None, more="", absent=None):
     gate = gate_of(run.layout.path.parent, *checks, more=more)
-    return judge(gate, Choice(candidate=run, baselines=baselines or {}, absent=absent or {}))
+    sides = {variant: [baseline] for variant, baseline in (baselines or {}).items()}
+    return judge(gate, on_main([run], sides, absent))
 
 
 def result_of(run, check, **options):
@@ -53,7 +54,7 @@ def test_a_good_run_passes_and_a_bad_one_fails(tmp_path):
 def test_a_short_run_is_inconclusive_and_says_how_much_more_decides(tmp_path):
     result = result_of(make_run(tmp_path, duration_s=40), "response_p99_ms < 500")
     assert (result.verdict, result.high) == ("INCONCLUSIVE", None)
-    assert result.needed == "7,931 more requests (80 s of the same load)"
+    assert result.needed == "at least 7,923 more requests, none of them over the limit (80 s of the same load)"
 
 
 def test_a_run_with_that_much_more_is_decided(tmp_path):
@@ -105,12 +106,12 @@ def test_a_poor_profile_is_no_evidence(tmp_path):
 
 def test_a_missing_baseline_is_inconclusive_and_gives_the_command(tmp_path):
     result = result_of(
-        make_run(tmp_path), "qps_ratio > 0.95 vs original", absent={"original": "no run of original to compare with"}
+        make_run(tmp_path),
+        "qps_ratio > 0.95 vs original",
+        absent={"original": "no run of original to compare with: make one"},
     )
     assert result.verdict == "INCONCLUSIVE"
-    assert result.needed.startswith(
-        "no run of original to compare with: mmload run --variant original --workload images-small"
-    )
+    assert result.needed == "no run of original to compare with: make one"
 
 
 def pair(folder, **truths):
@@ -177,7 +178,7 @@ def test_a_leak_is_judged_in_a_long_run_only(tmp_path):
     run = make_run(tmp_path, duration_s=20, rss_bytes=lambda s: 5e8 + 1e5 * s)
     path = tmp_path / "leak.toml"
     path.write_text("about = 'x'\n[[criteria]]\ncheck = 'rss_growth_mb_per_h < 10'\nmin_duration_s = 1800\n")
-    result = judge(load_gate(str(path)), Choice(candidate=run, baselines={}, absent={})).criteria[0]
+    result = judge(load_gate(str(path)), on_main([run])).criteria[0]
     assert result.verdict == "INCONCLUSIVE"
     assert result.needed == "1,780 s more: it is judged over 1,800 s and longer"
     assert result_of(run, "rss_growth_mb_per_h < 10").verdict == "FAIL"
@@ -372,12 +373,16 @@ def test_the_release_gate_judges_stored_runs_again_to_the_same_bytes(tmp_path):
     for number, variant in enumerate(("original", "rollback")):
         make_run(tmp_path, variant, number=number, tp=4, build_ms=EVERY_RANK, **LONG)
     make_run(tmp_path, "optimized", number=3, tp=4, build_ms={"tokenizer": 2.0}, **LONG)
+    for number, variant in ((4, "original"), (5, "optimized")):
+        make_run(tmp_path, variant, number=number, tp=1, duration_s=32.0)
+        media = {"workload": "modalities", "rate_rps": 8.0, "modalities": ("image", "video", "audio")}
+        make_run(tmp_path, variant, number=number + 2, tp=4, duration_s=10.0, **media)
     gate = load_gate("release")
-    one, other = (msgspec.json.encode(judge(gate, choose_runs(list_runs(tmp_path), gate))) for _ in "ab")
+    one, other = (msgspec.json.encode(judge(gate, choose_runs([], gate, also=list_runs(tmp_path)))) for _ in "ab")
     assert one == other
-    verdict = judge(gate, choose_runs(list_runs(tmp_path), gate))
-    assert {c.metric: c.verdict for c in verdict.criteria if c.verdict != "PASS"} == {
-        "rss_growth_mb_per_h": "INCONCLUSIVE"
+    verdict = judge(gate, choose_runs([], gate, also=list_runs(tmp_path)))
+    assert {(c.on, c.metric): c.verdict for c in verdict.criteria if c.verdict != "PASS"} == {
+        ("main", "rss_growth_mb_per_h"): "INCONCLUSIVE"
     }
     assert (verdict.verdict, verdict.baselines.keys()) == ("PASS", {"original", "rollback"})
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmload.analyse.cpu import Interval
 from mmload.analyse.latency import nearest_rank
 from mmload.analyse.ratio import ratio_of_intervals
-from mmload.judge.ratios import RESAMPLES, _resampled_percentiles, ratio_of_percentiles, ratio_of_rates
+from mmload.judge.ratios import RESAMPLES, _resampled_percentiles, ratio_of, resampled_percentile, resampled_rate
 
 SEED = 20261120
 
@@ -25,16 +25,25 @@ def noisy_blocks(scale, count=20, size=400, seed=1):
     return np.split(values, count)
 
 
+def ratio_of_rates(candidate, baseline, pair):
+    return ratio_of(*([resampled_rate(*side, rng)] for side, rng in zip((candidate, baseline), pair, strict=True)))
+
+
+def ratio_of_percentiles(candidate, baseline, p, pair):
+    sides = zip((candidate, baseline), pair, strict=True)
+    return ratio_of(*([resampled_percentile(side, p, rng)] for side, rng in sides))
+
+
 def test_a_ratio_of_rates_weighs_blocks_by_their_requests():
     cpu, requests = np.array([2.0, 8.0, 2.0, 2.0, 2.0]), np.array([10.0, 40.0, 10.0, 10.0, 10.0])
     found = ratio_of_rates((cpu, requests), (requests, requests), apart())
-    assert found.value == pytest.approx(0.2)
+    assert found.interval(0.95).value == pytest.approx(0.2)
 
 
 def test_rates_of_parts_add_up_each_by_its_own_count():
     cpu, met = np.full((20, 2), (1.0, 3.0)), np.full((20, 2), (10.0, 5.0))
     found = ratio_of_rates((cpu, met), (np.full(20, 1.0), np.full(20, 10.0)), apart())
-    assert found.value == pytest.approx((0.1 + 0.6) / 0.1)
+    assert found.interval(0.95).value == pytest.approx((0.1 + 0.6) / 0.1)
 
 
 def test_a_part_that_may_be_without_count_gives_no_ratio():
@@ -78,10 +87,49 @@ def test_what_both_runs_owe_to_their_schedule_is_no_difference():
     assert together.low > 0.998
 
 
+@given(st.floats(0.001, 1000), st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_a_ratio_of_percentiles_does_not_depend_on_the_unit(scale, seed):
+    ours, theirs = noisy_blocks(1.1, seed=seed), noisy_blocks(1.0, seed=seed + 1)
+    sides = [[scale * block for block in side] for side in (ours, theirs)]
+    scaled, plain = (ratio_of_percentiles(*pair, 0.9, apart()).interval(0.95) for pair in (sides, (ours, theirs)))
+    assert (scaled.low, scaled.value, scaled.high) == pytest.approx((plain.low, plain.value, plain.high))
+
+
+def test_records_against_themselves_have_ratio_one_with_bounds_around_it():
+    blocks = noisy_blocks(1.0)
+    found = ratio_of_percentiles(blocks, blocks, 0.99, apart()).interval(0.95)
+    assert found.low < found.value == 1.0 < found.high
+
+
+def test_rounds_that_differ_are_judged_by_how_they_differ():
+    def rounds(levels):
+        found = [resampled_rate(np.full(20, level), np.ones(20), rng) for level in levels for rng in apart()[:1]]
+        return ratio_of(found, [resampled_rate(np.ones(20), np.ones(20), apart()[1]) for _ in levels]).interval(0.95)
+
+    alike, unlike = rounds([1.1, 1.1, 1.1, 1.1]), rounds([0.9, 1.3, 1.0, 1.2])
+    assert alike.low == pytest.approx(alike.high)
+    assert unlike.low < 1 < unlike.high
+
+
+def test_some_runs_without_anything_are_no_ratio_and_all_of_them_are_nothing():
+    nothing, something = (resampled_rate(np.full(20, level), np.ones(20), apart()[0]) for level in (0.0, 1.0))
+    assert ratio_of([nothing, something], [something, something]) is None
+    assert ratio_of([nothing], [something]).interval(0.95) == Interval(0.0, 0.0, 0.0)
+
+
+def test_bursts_beyond_a_percentile_are_counted_over_all_rounds():
+    def some(seed):
+        return resampled_percentile(noisy_blocks(1.0, size=40, seed=seed), 0.99, np.random.default_rng(seed))
+
+    assert ratio_of([some(1)], [some(2)]) is None
+    assert ratio_of([some(1), some(3)], [some(2), some(4)]) is not None
+
+
 def test_longer_runs_narrow_the_bounds():
     sample = ratio_of_percentiles(noisy_blocks(1.1), noisy_blocks(1.0), 0.99, apart())
     once, four_times = sample.interval(0.95), sample.interval(0.95, factor=4)
-    assert four_times.high - four_times.low == pytest.approx((once.high - once.low) / 2)
+    assert np.log(four_times.high / four_times.low) == pytest.approx(np.log(once.high / once.low) / 2)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,10 @@ import pytest
 from factory import make_run
 from planted_stacks import with_stacks
 
-from mmload.judge.choice import Choice, choose_runs, differences
+from mmload.judge.choice import on_main
 from mmload.judge.definition import load_gate
 from mmload.judge.gate import judge
-from mmload.store.read import list_runs
 
-GATE = load_gate("release")  # against original and rollback
 RANKS = [f"scheduler_TP{rank}" for rank in range(4)]
 BUILDS_ON_EVERY_RANK = {key: {"hash": 2400, "forward": 1600} for key in RANKS} | {"tokenizer": {"http": 4000}}
 BUILDS_ONCE = {key: {"forward": 4000} for key in RANKS} | {"tokenizer": {"hash": 3600, "http": 400}}
@@ -27,8 +25,7 @@ def result(runs, check):
     baseline, candidate = runs
     path = candidate.layout.path.parent / "mine.toml"
     path.write_text(f"about = 'x'\n[[criteria]]\ncheck = '{check} vs original'\n")
-    choice = Choice(candidate=candidate, baselines={"original": baseline}, absent={})
-    return judge(load_gate(str(path)), choice).criteria[0]
+    return judge(load_gate(str(path)), on_main([candidate], {"original": [baseline]})).criteria[0]
 
 
 def test_without_counters_what_is_saved_comes_from_the_stacks_and_says_so(tmp_path):
@@ -82,13 +79,3 @@ def test_totals_of_runs_with_different_idle_policies_are_refused_in_words_and_th
     work = result(runs, "cpu_work_ratio < 1.2")
     assert work.verdict == "PASS"
     assert "idle policies differ" in work.evidence
-
-
-def test_a_baseline_with_the_same_idle_policy_is_taken_before_a_newer_one_with_another(tmp_path):
-    same = make_run(tmp_path, "original", number=0, duration_s=5)
-    other = make_run(tmp_path, "original", number=1, duration_s=5, idle_policy="poll")
-    judged = make_run(tmp_path, number=2, duration_s=5)
-    assert choose_runs(list_runs(tmp_path), GATE).baselines["original"].run_id == same.run_id
-    assert differences(judged, other) == []
-    found = choose_runs([other, judged], GATE)
-    assert found.baselines["original"].run_id == other.run_id, "who names a run means that one"

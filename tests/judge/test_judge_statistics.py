@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmload.analyse.blocks import block_edges_ns, mean_bounds
-from mmload.judge.statistics import Bounds, Tail, find_bursts, proportion_bounds, requests_needed
+from mmload.judge.statistics import (
+    Bounds,
+    Bursts,
+    Tail,
+    Trust,
+    bursts_of,
+    find_bursts,
+    proportion_bounds,
+    requests_needed,
+)
 
 SEED = 20261120
 
@@ -34,7 +43,15 @@ def test_they_agree_with_mlperf_at_99_percent_confidence():
 
 
 def p99(values, declared=1.0, factor=1.0):
-    return Tail(np.asarray(values, float), 0.01).percentile_bounds(0.95, declared, factor)
+    return p99_of_runs([values], declared, factor)
+
+
+def p99_of_runs(runs, declared=1.0, factor=1.0):
+    return Tail([np.asarray(run, float) for run in runs], 0.01).percentile_bounds(Trust(0.95, declared, factor))
+
+
+def error_bounds(*runs, declared=1.0):
+    return proportion_bounds(sum(map(len, runs)), bursts_of(runs), Trust(0.95, declared))
 
 
 @pytest.mark.parametrize(
@@ -48,9 +65,8 @@ def test_a_p99_needs_299_requests_and_in_bursts_as_many_times_more(n, declared, 
     st.lists(st.floats(0, 1e6) | st.just(math.inf), max_size=400), st.sampled_from([0.01, 0.1, 0.5]), st.floats(1, 50)
 )
 def test_a_percentile_lies_within_its_bounds(values, share, declared):
-    array = np.array(values)
-    tail = Tail(array, share)
-    found = tail.percentile_bounds(0.95, declared)
+    tail = Tail([np.array(values)], share)
+    found = tail.percentile_bounds(Trust(0.95, declared))
     if values:
         middle = tail.descending[int(len(values) * share)]
         assert found.low <= middle <= found.high
@@ -63,6 +79,36 @@ def test_more_of_the_same_never_widens_the_bounds(values, declared, factor):
     assert often.low >= once.low
 
 
+@given(st.lists(st.integers(0, 3), min_size=300, max_size=400), st.integers(2, 4))
+def test_runs_that_say_the_same_narrow_the_bounds(values, runs):
+    once, often = p99(values), p99_of_runs([values] * runs)
+    assert often.high <= once.high
+    assert often.low >= once.low
+
+
+@given(st.permutations(range(120)), st.permutations(range(4)), st.floats(1, 5))
+def test_the_order_of_runs_does_not_matter(values, order, declared):
+    runs = np.array_split(values, 4)
+    assert p99_of_runs([runs[n] for n in order], declared) == p99_of_runs(runs, declared)
+
+
+def test_bursts_do_not_join_across_runs():
+    at_the_seam = np.zeros(10_000)
+    at_the_seam[4_990:5_010] = 1.0
+    halves = np.split(at_the_seam, 2)
+    assert Tail([at_the_seam], 0.01).bursts(20).longest == 20
+    assert Tail(halves, 0.01).bursts(20).longest == 10
+
+
+def test_a_run_that_is_slower_as_a_whole_is_one_long_burst():
+    def run(share):
+        return np.arange(10_000) % round(1 / share) == 0
+
+    assert error_bounds(run(0.001), run(0.02)).high > 10 * error_bounds(run(0.01), run(0.01)).high
+    assert p99_of_runs([run(0.001), run(0.002), run(0.001), run(0.012)]).high == 1.0
+    assert p99_of_runs([run(0.004)] * 4).high == 0.0
+
+
 def test_slow_requests_in_one_burst_weigh_more_than_single_ones():
     apart, together = np.zeros(30_000), np.zeros(30_000)
     apart[::300] = 1.0
@@ -72,14 +118,14 @@ def test_slow_requests_in_one_burst_weigh_more_than_single_ones():
 
 
 def test_runs_with_small_gaps_are_one_burst():
-    found = find_bursts(np.array([100, 101, 110, 500, 900, 925]), 0.01)
-    assert (found.exceedances, found.runs, found.longest, found.square_sum) == (6, 4, 3, 12.0)
+    found = find_bursts(np.array([100, 101, 110, 500, 900, 925]), 0.01, [1000])
+    assert (found.exceedances, found.count, found.longest, found.square_sum) == (6, 4, 3, 12.0)
 
 
 def test_without_bursts_the_declared_design_effect_holds_and_with_many_their_own():
-    assert find_bursts(np.empty(0, np.int64), 0.01).design_effect(40) == 40
+    assert find_bursts(np.empty(0, np.int64), 0.01, [1000]).design_effect(Trust(0.95, 40)) == 40
     fives = np.concatenate([np.arange(5) + 1000 * n for n in range(5000)])
-    assert find_bursts(fives, 0.01).design_effect(40) == pytest.approx(5, abs=0.2)
+    assert find_bursts(fives, 0.01, [5_000_000]).design_effect(Trust(0.95, 40)) == pytest.approx(5, abs=0.2)
 
 
 @pytest.mark.parametrize(("errors", "n"), [(0, 2995), (1, 1000), (10, 10_000)])
@@ -89,7 +135,7 @@ def test_clopper_pearson_leaves_five_percent_on_each_side(errors, n):
 
     flags = np.zeros(n, np.bool_)
     flags[np.arange(errors) * (n // max(1, errors))] = True
-    found = proportion_bounds(flags, 0.95, 1)
+    found = error_bounds(flags)
     assert at_most(errors, found.high) == pytest.approx(0.05)
     assert 1 - at_most(errors - 1, found.low) == pytest.approx(0.05 if errors else 1)
 
@@ -98,11 +144,11 @@ def test_a_burst_of_errors_says_less_than_as_many_apart():
     apart, together = np.zeros(20_000, np.bool_), np.zeros(20_000, np.bool_)
     apart[::1000] = True
     together[:20] = True
-    assert proportion_bounds(together, 0.95, 1).high > proportion_bounds(apart, 0.95, 1).high
+    assert error_bounds(together).high > error_bounds(apart).high
 
 
 def test_no_requests_bound_nothing():
-    assert proportion_bounds(np.empty(0, np.bool_), 0.95, 1) == Bounds(0.0, 1.0)
+    assert proportion_bounds(0, Bursts(0, 0, 0, 0.0), Trust(0.95, 1)) == Bounds(0.0, 1.0)
     assert p99([]).high == math.inf
 
 

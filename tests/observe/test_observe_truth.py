@@ -3,7 +3,7 @@
 import pytest
 from known_truth import trial_of
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 
 @pytest.mark.parametrize(("native", "depth"), [("busy", 0), ("none", 40)])

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmload.commands.options import open_loop
 from mmload.errors import ConfigError, UsageError
 from mmload.model.plan import ClosedLoop, OpenLoop, Plan
 from mmload.plan.arrivals import PHASES, build_schedule
 from mmload.plan.arrivals_trace import file_sha256
 from mmload.plan.load_text import load_options, load_text
+from mmload.plan.load_words import open_loop
 from mmload.plan.workload import Text, Workload
 
 S = 1_000_000_000

@@ -19,10 +19,12 @@ SHIPPED = (
     "images-several",
     "images-small",
     "mix",
+    "modalities",
     "notes",
     "text",
     "upstream-regression",
     "video-2mb",
+    "vision",
 )
 
 
@@ -56,11 +58,11 @@ def test_the_default_workload_is_small_images_at_100_per_second():
     [
         (HEAD, "expected either [[items]] or `dataset`"),
         (HEAD + 'dataset = "a.jsonl"\n[[items]]\nmodality = "text"\n', "expected either [[items]] or `dataset`"),
-        (HEAD + "[[items]]\n", "missing key `modality` (in `items[0]`)"),
-        (HEAD + '[[items]]\nmodality = "text"\nwidth_px = 3\n', "unknown key `width_px` (in `items[0]`)"),
+        (HEAD + "[[items]]\n", "missing key `modality` (in `items[0]`, line 3)"),
+        (HEAD + '[[items]]\nmodality = "text"\nwidth_px = 3\n', "unknown key `width_px` (in `items[0]`, line 5)"),
         (
             HEAD + '[[items]]\nmodality = "image"\nwidth_px = 3\n',
-            "`width_px` expected 8 .. 8192, got 3 (in `items[0]`)",
+            "`width_px` expected 8 .. 8192, got 3 (in `items[0]`, line 3)",
         ),
         (HEAD + '[[items]]\nmodality = "image"\nwidth_px = nan\n', "`width_px` expected 8 .. 8192, got nan"),
         (
@@ -69,7 +71,7 @@ def test_the_default_workload_is_small_images_at_100_per_second():
         ),
         (
             HEAD + '[[items]]\nmodality = "text"\nmax_tokens = { draw = "uniform", min = 5, max = 3 }\n',
-            "`min` expected at most `max` (3), got 5 (in `items[0].max_tokens`)",
+            "`min` expected at most `max` (3), got 5 (in `items[0].max_tokens`, line 5)",
         ),
         (
             HEAD + '[[items]]\nmodality = "text"\nmax_tokens = { draw = "choice", values = [1, 2], weights = [1] }\n',
@@ -77,11 +79,11 @@ def test_the_default_workload_is_small_images_at_100_per_second():
         ),
         (
             HEAD + '[[items]]\nmodality = "video"\nbit_rate_kbps = 40000\n',
-            "`bit_rate_kbps` expected 460.8 .. 9216, got 40000 (in `items[0]`)",
+            "`bit_rate_kbps` expected 460.8 .. 9216, got 40000 (in `items[0]`, line 3)",
         ),
         (HEAD + '[[items]]\nmodality = "images"\ncount = 0\n', "`count` expected 1 .. 64, got 0"),
-        (HEAD + '[[items]]\nmodality = "text"\nweight = 0\n', "> 0.0 (in `items[0].weight`)"),
-        (HEAD + 'reuse = 1.0\n[[items]]\nmodality = "text"\n', "< 1.0 (in `reuse`)"),
+        (HEAD + '[[items]]\nmodality = "text"\nweight = 0\n', "> 0.0 (in `items[0].weight`, line 5)"),
+        (HEAD + 'reuse = 1.0\n[[items]]\nmodality = "text"\n', "< 1.0 (in `reuse`, line 3)"),
         (HEAD + 'dataset = "absent.jsonl"\n', "`dataset` expected a file, there is none at"),
         (HEAD + '[[items]]\nmodality = "audio"\nfolder = "absent"\n', "`folder` expected a folder, there is none at"),
         ('about = "x"\n[[items]]\nmodality = "text"\n', "missing key `rate_rps`"),

@@ -25,7 +25,7 @@ def test_a_server_on_another_host_is_sampled_and_profiled_there_on_the_drivers_c
     if subprocess.run([*ANOTHER_CLOCK, "true"], check=False).returncode:
         pytest.skip("no clock of its own can be made here")
     server, one = standin("--variant", "original"), agent(before=ANOTHER_CLOCK)
-    load = ("--rate", "20", "--warmup", "0s", "--duration", "3s", "--profile-duration", "2s")
+    load = ("--rate", "20", "--warmup", "0s", "--duration", "2s", "--profile-duration", "1s")
     run = mmload("run", *load, "--url", server.url, "--agent", one.url, "--json").finish()
     assert run.code in (0, 4), run.stderr  # 4: the host was busy
     manifest = run.document("manifest.json")
@@ -105,7 +105,7 @@ def test_a_killed_driver_ends_its_sessions_on_the_agents_side(agent, mmload, sta
     server, one = standin(), agent()
     load = ("--rate", "20", "--warmup", "0s", "--duration", "1s", "--profile-duration", "60s")
     run = mmload("run", *load, "--url", server.url, "--agent", one.url)
-    one.until(lambda: one.children() or run.process.poll() is not None)
+    run.until(one.children)
     run.send(signal.SIGKILL)
     run.finish()
     one.until(lambda: one.log.count("or is gone") == 2)

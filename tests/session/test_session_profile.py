@@ -55,12 +55,7 @@ def listens(host, port):
         return probe.connect_ex((host, port)) == 0
 
 
-def until_profiled(command):
-    """Wait until a py-spy samples; returns those that there are."""
-    command.until(lambda: any("Sampling process" in log.read_text() for log in command.out.glob("*/logs/py-spy-*.log")))
-    return py_spies(command)
-
-
+@pytest.mark.alone
 def test_named_processes_are_profiled_and_the_folder_is_one_among_others(mmload, spinning):
     child = spinning()
     profile = mmload("profile", "--pid", child.pid, "--duration", "1s", "--json").finish()
@@ -153,7 +148,8 @@ def test_without_the_right_to_ptrace_it_ends_at_once_with_its_own_exit_code_and_
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_keeps_the_stacks_so_far(mmload, spinning, number):
     profile = mmload("profile", "--pid", spinning().pid, "--duration", "60s", "--json")
-    spies = until_profiled(profile)
+    profile.until_profiled()
+    spies = py_spies(profile)
     profile.send(number)
     profile.finish()
     assert profile.code == 128 + number
@@ -166,7 +162,7 @@ def test_an_interruption_keeps_the_stacks_so_far(mmload, spinning, number):
 def test_when_every_process_has_ended_that_is_said_and_what_was_taken_is_kept(mmload, spinning):
     child = spinning()
     profile = mmload("profile", "--pid", child.pid, "--duration", "60s")
-    until_profiled(profile)
+    profile.until_profiled()
     child.kill()
     child.wait()
     profile.finish()
@@ -179,7 +175,7 @@ def test_when_every_process_has_ended_that_is_said_and_what_was_taken_is_kept(mm
 def test_one_process_that_ends_makes_its_profile_poor_and_leaves_the_other_good(mmload, spinning):
     mortal, other = spinning(), spinning()
     profile = mmload("profile", "--pid", mortal.pid, "--pid", other.pid, "--duration", "3s")
-    until_profiled(profile)
+    profile.until_profiled()
     mortal.kill()
     mortal.wait()
     profile.finish()
@@ -191,6 +187,7 @@ def test_one_process_that_ends_makes_its_profile_poor_and_leaves_the_other_good(
     assert any(f"(pid {mortal.pid}) ended" in warning for warning in manifest["warnings"])
 
 
+@pytest.mark.alone
 def test_a_stopped_process_is_no_idle_one(mmload, spinning):
     child = spinning()
     child.send_signal(signal.SIGSTOP)
@@ -202,7 +199,7 @@ def test_a_stopped_process_is_no_idle_one(mmload, spinning):
 def test_a_rank_that_is_lost_ends_the_profile_of_its_server(mmload, standin):
     server = standin()
     profile = mmload("profile", "--url", server.url, "--duration", "60s")
-    until_profiled(profile)
+    profile.until_profiled()
     ranks(server)[1].kill()
     profile.finish()
     assert profile.code == 5
@@ -215,7 +212,8 @@ def test_a_rank_that_is_lost_ends_the_profile_of_its_server(mmload, standin):
 @pytest.mark.parametrize(("number", "words"), [(signal.SIGKILL, "(exit code -9)"), (signal.SIGSTOP, "py-spy hung")])
 def test_a_py_spy_that_is_killed_or_hangs_makes_the_profile_poor_and_says_so(mmload, spinning, number, words):
     profile = mmload("profile", "--pid", spinning().pid, "--duration", "2s")
-    (spy,) = until_profiled(profile)
+    profile.until_profiled()
+    (spy,) = py_spies(profile)
     spy.send_signal(number)
     profile.finish()
     assert profile.code == 4
@@ -237,7 +235,7 @@ def test_a_process_that_is_no_python_is_said(mmload):
 def test_a_full_disk_is_said_and_the_folder_sealed_all_the_same(mmload, spinning, small_disk):
     profile = mmload("profile", "--pid", spinning().pid, "--duration", "60s", "--out", small_disk)
     profile.out = small_disk
-    until_profiled(profile)
+    profile.until_profiled()
     fill(small_disk)
     profile.finish()
     assert profile.code == 7

@@ -16,10 +16,9 @@ pytestmark = pytest.mark.live
 LOAD = ("--rate", "20", "--warmup", "0s", "--duration", "2s")
 
 
-def until_profiled(run, processes=3):
-    """Wait until every py-spy samples; returns process name -> its py-spy."""
-    said = "Sampling process"
-    run.until(lambda: sum(said in log.read_text() for log in run.out.glob("*/logs/py-spy-*.log")) == processes)
+def py_spies(run):
+    """Process name -> its py-spy, once every one samples."""
+    run.until_profiled(processes=3)
     spies = {}
     for spy in run.children():
         if spy.name() == "py-spy":
@@ -31,7 +30,7 @@ def until_profiled(run, processes=3):
 
 def test_what_a_killed_or_hung_py_spy_lost_is_said(mmload):
     run = mmload("run", *LOAD, "--profile-duration", "2s", "--json")
-    spies = until_profiled(run)
+    spies = py_spies(run)
     spies["tokenizer"].kill()
     spies["scheduler_TP0"].suspend()
     run.finish()
@@ -49,7 +48,7 @@ def test_what_a_killed_or_hung_py_spy_lost_is_said(mmload):
 
 def test_a_rank_that_ends_while_it_is_profiled_ends_the_run_and_what_was_measured_stands(mmload):
     run = mmload("run", *LOAD, "--profile-duration", "60s", "--json")
-    until_profiled(run)
+    run.until_profiled(processes=3)
     everything = run.children()
     ranks(run)[1].send_signal(signal.SIGKILL)
     run.finish()

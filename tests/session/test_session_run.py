@@ -1,5 +1,6 @@
 """The main job, end to end: a run of each variant on the stand-in and what its folder holds."""
 
+import hashlib
 import json
 from collections import Counter
 
@@ -8,14 +9,14 @@ import pytest
 from command import Command
 
 from mmload.model.manifest import Manifest
-from mmload.model.records import GeneratorSample, HostSample, ProcessSample, RequestRecord
+from mmload.model.records import AnswerRecord, GeneratorSample, HostSample, ProcessSample, RequestRecord
 from mmload.model.result import Summary
 from mmload.store.read import Run
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 VARIANTS = ("original", "commit", "optimized", "rollback")
-LOAD = ("--rate", "20", "--warmup", "1s", "--duration", "4s", "--seed", "7")
+LOAD = ("--rate", "40", "--warmup", "500ms", "--duration", "2s", "--seed", "7")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def runs(tmp_path_factory):
     """A finished run of each variant, the first with a profile."""
     commands = {}
     for variant in VARIANTS:
-        profile = ("--profile-duration", "3s") if variant == "original" else ("--no-profile",)
+        profile = ("--profile-duration", "2s") if variant == "original" else ("--no-profile",)
         words = ["run", "--variant", variant, *LOAD, *profile, "--json"]
         commands[variant] = valid_run(words, lambda name=variant: tmp_path_factory.mktemp(name))
     return commands
@@ -69,6 +70,17 @@ def test_identical_items_get_identical_answers_whatever_the_variant_and_differen
     assert all(other == answers[0] for other in answers)
     assert len(answers[0]) == 108
     assert len(set(answers[0].values())) == 108
+
+
+def test_what_the_identity_items_were_answered_is_kept(runs):
+    for run in runs.values():
+        sent = [r for r in lines(run, "requests.jsonl", RequestRecord) if r.phase == "identity"]
+        kept = {answer.id: answer for answer in lines(run, "answers.jsonl", AnswerRecord)}
+        assert len(sent) == len(kept) == 8
+        for record in sent:
+            answer = kept[record.id]
+            assert (answer.item, answer.modality, answer.cut) == (record.item, record.modality, False)
+            assert hashlib.sha256(answer.text.encode()).hexdigest() == record.output_sha256
 
 
 def test_equal_plans_send_equal_bytes_at_equal_times(runs):
@@ -139,7 +151,7 @@ def test_json_is_the_summary_and_nothing_else(runs):
     for run in runs.values():
         assert run.stdout == (run.run_folder / "summary.json").read_text()
         summary = msgspec.json.decode(run.stdout, type=Summary)
-        assert summary.offered_rate_rps == 20
+        assert summary.offered_rate_rps == 40
         assert summary.requests == 80
         assert summary.outcomes == {"ok": 80}
         assert {"tokenizer", "scheduler_TP0", "scheduler_TP1"} <= set(summary.cpu)

@@ -1,4 +1,7 @@
-"""Bad weather: whatever happens in a run, its exit code is right, what was measured is kept and nothing is left behind."""
+"""Bad weather: whatever happens in a run, its exit code is right, what was measured is kept and nothing is left behind.
+
+Most run beside other tests, which may make any generator late: what says so by exit code 4 is right, too.
+"""
 
 import contextlib
 import json
@@ -13,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from command import gone, ranks, without_the_right_to_ptrace
+from factory import make_run
 
 pytestmark = pytest.mark.live
 
@@ -50,9 +54,9 @@ def test_a_hung_server_is_told_from_a_slow_one_and_its_stacks_are_saved(mmload):
     for rank in ranks(run):
         rank.suspend()
     run.finish(timeout_s=120)
-    assert run.code == 5
-    assert "the server hangs" in run.stderr
     manifest = run.document("manifest.json")
+    assert run.code == (5 if manifest["validity"] == "valid" else 4)
+    assert "the server hangs" in " ".join(run.stderr.split())
     stall = manifest["stalls"][-1]
     assert stall["end_ns"] is None
     assert "scheduler_TP0 (pid " in stall["sentence"]
@@ -78,6 +82,7 @@ def test_an_interrupted_run_keeps_what_it_measured(mmload, number, code):
     assert gone(everything)
 
 
+@pytest.mark.alone
 def test_starving_the_worker_of_a_closed_loop_makes_no_quiet_number(mmload):
     run = mmload("run", "--concurrency", "4", "--warmup", "0s", "--duration", "4s", "--no-profile")
     run.until_measuring()
@@ -134,8 +139,8 @@ def test_a_frozen_worker_makes_the_run_invalid_and_says_what_fell_behind(mmload)
     worker.resume()
     run.finish()
     assert run.code == 4
-    reasons = run.document("manifest.json")["validity"]
-    assert any("lag" in reason or "loop" in reason or "stall" in reason for reason in reasons)
+    assert "the generator stood still" in " ".join(run.document("manifest.json")["validity"])
+    assert run.document("summary.json")["generator"]["longest_stall_ms"] > 700
 
 
 def test_a_folder_that_cannot_be_made_is_said_before_anything_starts(mmload, tmp_path):
@@ -146,7 +151,7 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_starts(mmload, tmp
 
 
 def test_a_full_disk_keeps_what_was_written_and_is_sealed_all_the_same(mmload, small_disk):
-    run = mmload("run", *LONG, "--json", "--out", small_disk)
+    run = mmload("run", *LONG, "--workload", "text", "--rate", "60", "--json", "--out", small_disk)
     run.until(lambda: run.process.poll() is None and any(small_disk.glob("*/requests.jsonl")))
     run.finish(timeout_s=120)
     assert run.code == 7
@@ -160,7 +165,7 @@ def test_a_full_disk_keeps_what_was_written_and_is_sealed_all_the_same(mmload, s
 def test_a_server_that_is_attached_to_is_never_ended(mmload, standin):
     server = standin("--variant", "optimized")
     run = mmload("run", *QUICK, "--url", server.url, "--json").finish()
-    assert run.code == 0, run.stderr
+    assert run.code in (0, 4), run.stderr
     assert json.loads(run.stdout)["variant"] == "optimized"
     interrupted = mmload("run", *LONG, "--url", server.url, "--out", "other")
     interrupted.out = interrupted.out.parent / "other"
@@ -190,7 +195,8 @@ def test_a_text_server_is_not_sent_images(mmload, standin):
     run = mmload("run", *QUICK, "--url", server.url).finish()
     assert run.code == 2
     assert "text only" in run.stderr
-    assert mmload("run", *QUICK, "--url", server.url, "--workload", "text", "--out", "texts").finish().code == 0
+    texts = mmload("run", *QUICK, "--url", server.url, "--workload", "text", "--out", "texts").finish()
+    assert texts.code in (0, 4), texts.stderr
 
 
 def test_a_url_that_nobody_answers_is_an_error_of_the_server(mmload):
@@ -216,8 +222,9 @@ def test_without_the_right_to_ptrace_the_run_goes_on_without_stacks_and_says_the
     quick = [word for word in QUICK if word != "--no-profile"]
     command = ("run", *quick, "--profile-duration", "1s", "--url", server.url)
     run = mmload(*command, preexec_fn=without_the_right_to_ptrace).finish()
-    assert run.code == 0, run.stderr
+    assert run.code in (0, 4), run.stderr
     manifest = run.document("manifest.json")
+    assert "py-spy" not in str(manifest["validity"])
     assert manifest["profile"]["mode"] == "none"
     (warning,) = [warning for warning in manifest["warnings"] if "py-spy" in warning]
     assert "SYS_PTRACE" in warning
@@ -244,9 +251,10 @@ def exact_server(tmp_path):
         server.wait(10)
 
 
-def test_a_slow_server_is_not_called_hung_and_its_timeouts_are_counted(mmload, exact_server):
+def test_a_slow_server_is_not_called_hung_and_its_timeouts_are_counted(mmload, exact_server, tmp_path):
+    (tmp_path / "one.jsonl").write_text('{"text": "one"}\n')
     load = ("--rate", "4", "--warmup", "0s", "--duration", "12s", "--no-profile", "--timeout", "1s", "--json")
-    run = mmload("run", *load, "--url", exact_server(3.0)).finish()
+    run = mmload("run", "--items", "one.jsonl", *load, "--url", exact_server(3.0)).finish()
     assert run.code != 5, run.stderr
     summary = json.loads(run.stdout)
     assert summary["status"] == "complete"
@@ -262,6 +270,7 @@ def test_a_generator_that_cannot_keep_the_rate_makes_the_run_invalid(mmload, exa
     assert run.code == 4, run.stderr
     reasons = run.document("manifest.json")["validity"]
     assert any("lag p99" in reason for reason in reasons), reasons
+    assert run.document("summary.json")["generator"]["lag_p99_ms"] > 500
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -285,7 +294,7 @@ def test_what_a_kill_left_while_payloads_were_made_is_swept_by_the_next_run(mmlo
     run.send(signal.SIGKILL)
     run.finish()
     assert gone(everything)
-    assert mmload("run", *QUICK, "--out", "other").finish().code == 0
+    assert mmload("run", *QUICK, "--out", "other").finish().code in (0, 4)
     assert not scratch_of(run)
 
 
@@ -303,7 +312,7 @@ def test_two_interruptions_end_it_at_once_and_still_leave_nothing(mmload):
 
 def test_an_interruption_in_the_profile_window_keeps_the_measured_one(mmload):
     run = mmload("run", "--rate", "20", "--warmup", "0s", "--duration", "2s", "--profile-duration", "30s", "--json")
-    run.until(lambda: list(run.out.glob("*/stacks/*.segment")))
+    run.until_profiled()
     everything = run.children()
     run.send(signal.SIGINT)
     run.finish()
@@ -329,17 +338,14 @@ def test_a_reader_that_goes_away_does_not_end_the_run(mmload):
     run = mmload("run", *QUICK)
     run.process.stdout.readline()
     run.process.stdout.close()
-    run.process.wait(60)
-    assert run.process.returncode == 0
+    assert run.process.wait(60) in (0, 4)
     assert run.document("manifest.json")["status"] == "complete"
     run.process.stdout = open(os.devnull)  # noqa: PTH123, SIM115 (for the fixture to read to its end)
 
 
 def test_a_folder_that_may_only_be_read_can_be_judged(mmload, small_disk):
-    run = mmload("run", *QUICK, "--duration", "2s", "--out", small_disk).finish()
-    assert run.code == 0, run.stderr
+    folder = make_run(small_disk, duration_s=2).layout.path
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    (folder,) = small_disk.iterdir()
     gate = mmload("gate", folder, "--gate", "smoke").finish()
     assert gate.code in (0, 1, 3)
     assert "criterion" in gate.stdout

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 
 @pytest.mark.parametrize(("policy", "least_pct", "most_pct"), [("--poll-on-idle", 40, 210), ("", 0, 10)])

@@ -11,10 +11,12 @@ from rich.console import Console
 from mmload.model.live import LiveView
 from mmload.model.manifest import Clock, Manifest, Phase, ProfileFile, ProfileInfo, RankInfo
 from mmload.model.result import (
+    AnswerDifference,
     CriterionResult,
     Estimate,
     GeneratorHealth,
     GpuUse,
+    JudgedRuns,
     PhaseCpu,
     ProcessCpu,
     ProcessMemory,
@@ -308,6 +310,107 @@ def verdict(**changes: Any) -> Verdict:
                 verdict="SKIPPED",
                 required=False,
                 evidence="judged at TP 4 or more; 96 % of the possible 50 % at TP 2",
+            ),
+        ],
+    )
+    return msgspec.structs.replace(judged, **changes)
+
+
+def rounds(variant: str, number: int) -> list[str]:
+    return [f"20261120T0314{place:02}Z-{variant}-77a{place}" for place in range(number)]
+
+
+def verdict_of_scenes(**changes: Any) -> Verdict:
+    """Three scenes, rounds, and everything that must not be overlooked."""
+    house = "The picture shows a red house on a hill with a long fence before it and "
+    judged = verdict(
+        campaign="20261120T031500Z-gate-9f3c",
+        looks=1,
+        look=3,
+        forced=["original: model: stand-in, not qwen"],
+        warnings=["look 3 of 1 planned: who looks again until it passes is told so too often"],
+        scenes={
+            "main": JudgedRuns(
+                candidate=rounds("optimized", 4),
+                baselines={"original": rounds("original", 4), "rollback": rounds("rollback", 4)},
+            ),
+            "modalities": JudgedRuns(candidate=rounds("optimized", 1)),
+            "single-rank": JudgedRuns(candidate=rounds("optimized", 1), baselines={"original": rounds("original", 1)}),
+        },
+        criteria=[
+            criterion("response_p99_ms", "<", 500, value=142.37, low=131.2, high=187.6),
+            criterion(
+                "response_p99_ratio",
+                "<",
+                1,
+                margin=0.05,
+                baseline="rollback",
+                value=None,
+                low=1.2,
+                high=None,
+                verdict="FAIL",
+                evidence="requests.jsonl of 4 runs: block bootstrap, paired by round; declared design effect 40",
+            ),
+            criterion(
+                "outputs_identical",
+                "==",
+                1,
+                baseline="original",
+                value=0.0,
+                low=0.0,
+                high=0.0,
+                n=32,
+                verdict="FAIL",
+                evidence="requests.jsonl and answers.jsonl: other answers than the baseline's to 2 of 32 items: a, b",
+                differences=[
+                    AnswerDifference(
+                        item="images-small-identity-01",
+                        modality="image",
+                        expected=f"{house}two cows.\nThey graze.",
+                        given=f"{house}three `cows` | <script>alert(1)</script> @user #123.\nThey graze.",
+                        expected_run=rounds("original", 1)[0],
+                        given_run=rounds("optimized", 1)[0],
+                    )
+                ],
+                more_differences=1,
+            ),
+            criterion(
+                "modalities_covered",
+                ">=",
+                3,
+                on="modalities",
+                value=3.0,
+                low=3.0,
+                high=3.0,
+                n=42,
+                evidence="requests.jsonl: image: 20 answered; video: 12 answered; audio: 10 answered",
+            ),
+            criterion(
+                "rss_growth_mb_per_h",
+                "<",
+                10,
+                on="single-rank",
+                value=4.1,
+                low=None,
+                high=None,
+                required=False,
+                verdict="INCONCLUSIVE",
+                evidence="processes.jsonl: scheduler_TP0",
+                needed="1,768 s more: it is judged over 1,800 s and longer",
+            ),
+            criterion(
+                "outputs_identical",
+                "==",
+                1,
+                baseline="original",
+                baseline_on="main",
+                on="single-rank",
+                confidence=0.99,
+                value=1.0,
+                low=1.0,
+                high=1.0,
+                n=8,
+                evidence="requests.jsonl and answers.jsonl, phase identity: 8 items, each as the baseline's",
             ),
         ],
     )

@@ -5,7 +5,7 @@ import re
 
 import msgspec
 import pytest
-from show_samples import RUN_ID, card, drawn, live, manifest, summary, verdict
+from show_samples import RUN_ID, card, drawn, live, manifest, summary, verdict, verdict_of_scenes
 
 from mmload.errors import ServerError
 from mmload.plan.workload import Image, Text, Workload
@@ -32,6 +32,7 @@ VIEWS = {
         manifest(error="scheduler_TP1 (pid 4212) ended with signal 9"),
     ),
     "verdict": render_verdict(verdict()),
+    "verdict-scenes": render_verdict(verdict_of_scenes()),
     "runs": render_runs(
         [
             ROW,
@@ -78,7 +79,7 @@ def test_a_view_in_colour_looks_as_it_did(name, width, golden):
     golden(f"{name}-{width}-colour", drawn(VIEWS[name], width, colour="truecolor"))
 
 
-@pytest.mark.parametrize("name", ["summary", "live"])
+@pytest.mark.parametrize("name", ["summary", "live", "verdict-scenes"])
 def test_a_view_in_ascii_looks_as_it_did(name, golden):
     golden(f"{name}-80-ascii", drawn(VIEWS[name], 80, encoding="ascii"))
 

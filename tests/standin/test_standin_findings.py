@@ -3,7 +3,7 @@
 import pytest
 from command import Command
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 LOAD = ("--rate", "20", "--arrival", "constant", "--warmup", "1s", "--duration", "8s", "--profile-duration", "5s")
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from command import Command
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 LOAD = ("--rate", "20", "--arrival", "constant", "--warmup", "1s", "--duration", "6s", "--profile-duration", "6s")
 

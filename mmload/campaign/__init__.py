@@ -1,0 +1,1 @@
+"""Several runs made so that they can be compared: `order.py` says which, one after the other, `make.py` makes them."""

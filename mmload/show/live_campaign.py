@@ -1,0 +1,87 @@
+"""A campaign while it is made: a line for each run that ended and, on a terminal, the present run below them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from rich.console import Console
+
+from mmload.errors import FolderError
+from mmload.model.campaign import Campaign
+from mmload.model.live import LiveView
+from mmload.model.plan import Plan
+from mmload.plan.load_text import load_text
+from mmload.show.live import LiveDisplay
+from mmload.show.palette import LABEL, WARNING
+from mmload.show.terminal_figures import figure, stopwatch
+from mmload.show.terminal_sheet import styled
+from mmload.store.read import Run
+
+_AROUND_S = 15.0  # to start a server, end it and seal a run, before one of this campaign has shown it
+
+
+class CampaignDisplay:
+    """Told what happens, in the words of `campaign.make.Onlooker`. Close it before anything else is printed."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._began_s = 0.0
+        self._lengths_s: dict[str, float] = {}  # of the last run of each scene
+        self._present = ExitStack()
+        self._live: LiveDisplay | None = None
+
+    def begins(self, campaign: Campaign, place: int, plan: Plan) -> None:
+        self._began_s = self._clock()
+        if self._console.is_interactive:
+            self._live = self._present.enter_context(LiveDisplay(self._console, self._title(campaign, place, plan)))
+
+    def shows(self, view: LiveView) -> None:
+        if self._live is not None:
+            self._live.update(view)
+
+    def ended(self, campaign: Campaign, place: int, run: Run, faults: list[str]) -> None:
+        self.close()
+        slot = campaign.slots[place]
+        self._lengths_s[slot.scene] = self._clock() - self._began_s
+        self._console.print(styled(*_run_line(campaign, place, run)), soft_wrap=True)
+        if faults:
+            what = "made again" if slot.run_id is None else "it counts as INVALID"
+            self._console.print(styled((f"  INVALID: {'; '.join(faults)}: {what}", WARNING)), soft_wrap=True)
+        elif run.manifest.error:
+            self._console.print(styled((f"  {run.manifest.error}", WARNING)), soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the present run off the screen."""
+        self._present.close()
+        self._live = None
+
+    def _title(self, campaign: Campaign, place: int, plan: Plan) -> str:
+        left_s = sum(self._length_s(campaign, slot.scene) for slot in campaign.slots[place:] if slot.run_id is None)
+        load = f"{plan.engine} TP {plan.tp}, {plan.workload_name}, {load_text(plan.load)}"
+        return f"{_which(campaign, place)}   {load}   about {stopwatch(left_s)} left in all"
+
+    def _length_s(self, campaign: Campaign, scene: str) -> float:
+        plan = campaign.scenes[scene].plan
+        profile_s = plan.profile.duration_s if plan.profile.enabled else 0.0
+        return self._lengths_s.get(scene, plan.warmup_s + plan.duration_s + profile_s + _AROUND_S)
+
+
+def _which(campaign: Campaign, place: int) -> str:
+    """`run 3 of 8  round 2  optimized`, with its scene where there are several."""
+    slot = campaign.slots[place]
+    scene = f"  {slot.scene}" if len(campaign.scenes) > 1 else ""
+    return f"run {place + 1} of {len(campaign.slots)}{scene}  round {slot.round + 1}  {slot.variant}"
+
+
+def _run_line(campaign: Campaign, place: int, run: Run) -> list[str | tuple[str, str]]:
+    line: list[str | tuple[str, str]] = [_which(campaign, place)]
+    try:
+        summary = run.summary
+    except FolderError as error:
+        return [*line, (f"  {error}", WARNING)]
+    line += [f"  {figure(summary.achieved_rate_rps)} req/s", ("  p50 ", LABEL), figure(summary.response_ms.p50)]
+    line += [("  P99 ", LABEL), figure(summary.response_ms.p99), " ms", (f"  {run.run_id}", LABEL)]
+    return line
