@@ -12,7 +12,7 @@ from mmload.analyse.cpu_time import cpu_time
 from mmload.analyse.reading import Reading
 from mmload.judge.costs import WORK_PHASES, share_reading
 from mmload.judge.pooling import of_blocks, pool
-from mmload.judge.ratios import ratio_of, resampled_percentile, resampled_rate
+from mmload.judge.ratios import ratio_of, ratio_of_tails, resampled_percentile, resampled_rate
 from mmload.judge.statistics import Bounds, Tail, Trust, bursts_of, proportion_bounds
 from mmload.plan.phases import rules_for
 from mmload.store.stacks import ProcessThreads, ThreadStacks
@@ -54,9 +54,9 @@ def ratio_of_rates(candidate: Sequence[Values], baseline: Sequence[Values], *, p
 
 
 def ratio_of_percentiles(
-    candidate: Sequence[Values], baseline: Sequence[Values], p: float, *, paired: bool
-) -> Interval | None:
-    """Of each run its values in time order."""
+    candidate: Sequence[Values], baseline: Sequence[Values], p: float, *, paired: bool, declared: float = DECLARED
+) -> Interval:
+    """Of each run its values in time order. As the gate does: by a bootstrap, or else by order statistics."""
     sides = zip((candidate, baseline), (0, 0 if paired else 1), strict=True)
     found = ratio_of(
         *(
@@ -64,7 +64,9 @@ def ratio_of_percentiles(
             for side, seed in sides
         )
     )
-    return found.interval(CONFIDENCE) if found else None
+    if found:
+        return found.interval(CONFIDENCE)
+    return ratio_of_tails(Tail(candidate, 1 - p), Tail(baseline, 1 - p), Trust(CONFIDENCE, declared))
 
 
 def below(bounds: Bounds | Interval | None, limit: float) -> str:

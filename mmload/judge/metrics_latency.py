@@ -9,7 +9,7 @@ import numpy as np
 
 from mmload.analyse.blocks import FEWEST_BLOCKS
 from mmload.analyse.cpu import Interval
-from mmload.analyse.latency import Values, nearest_rank
+from mmload.analyse.latency import Values
 from mmload.analyse.load import achieved_rps, answers_per_block
 from mmload.analyse.reading import Reading
 from mmload.judge.evidence import Evidence, Rounds
@@ -30,8 +30,7 @@ def percentile_of(values_of: Callable[[RequestTable], Values], percent: int) -> 
         tail = Tail([values_of(run.measured) for run in rounds.runs], (100 - percent) / 100)
         if not tail.n:
             return no_figure("no such times in this run", rounds.file(_FILE))
-        beyond = tail.n - nearest_rank(percent / 100, tail.n)
-        value = float(tail.descending[beyond])
+        value = tail.percentile
 
         def bounds(factor: float) -> Interval:
             found = tail.percentile_bounds(_trust(terms, factor))
@@ -41,7 +40,7 @@ def percentile_of(values_of: Callable[[RequestTable], Values], percent: int) -> 
             over = tail.beyond(limit)
             return requests_needed(tail.share, over, terms.confidence, tail.bursts(over).by_bursts(_trust(terms)))
 
-        effect = _effect(tail.bursts(beyond), "beyond the percentile", terms)
+        effect = _effect(tail.bursts(tail.beyond_percentile), "beyond the percentile", terms)
         found = bounded(bounds(1.0), tail.n, f"{rounds.file(_FILE)}: exact binomial, {effect}", bounds)
         return msgspec.structs.replace(found, least=Least(needed, "over the limit"))
 

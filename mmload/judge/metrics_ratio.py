@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
 import numpy as np
 
+from mmload.analyse.cpu import Interval
+from mmload.analyse.latency import response_ms
 from mmload.analyse.load import answers_per_block
 from mmload.analyse.reading import Reading
 from mmload.judge.costs import fewest_stacks
@@ -23,7 +26,15 @@ from mmload.judge.metrics_server import (
 )
 from mmload.judge.pairs import compared, differing_policies, generators
 from mmload.judge.pooling import pool
-from mmload.judge.ratios import RatioSample, Resampled, ratio_of, resampled_percentile, resampled_rate
+from mmload.judge.ratios import (
+    RatioSample,
+    Resampled,
+    ratio_of,
+    ratio_of_tails,
+    resampled_percentile,
+    resampled_rate,
+)
+from mmload.judge.statistics import Tail, Trust
 
 _BUSIEST = "busiest ranks, bounds in quadrature"
 
@@ -41,10 +52,28 @@ def response_ratio(percent: int) -> Callable[[Rounds, Rounds, Terms], Figure]:
         ratio = _bootstrap(
             candidate, baseline, lambda run, rng: resampled_percentile(run.response_blocks, percent / 100, rng)
         )
-        obstacle = f"too few bursts of requests beyond the p{percent} of one side, or some of them got no answer"
-        return _ratio(ratio, terms, (candidate, baseline), obstacle)
+        if ratio is None:
+            return _ratio_of_bounds((candidate, baseline), percent, terms)
+        return _ratio(ratio, terms, (candidate, baseline), "")
 
     return figure
+
+
+def _ratio_of_bounds(sides: tuple[Rounds, Rounds], percent: int, terms: Terms) -> Figure:
+    """Where a bootstrap can't tell (few bursts beyond the percentile, requests without an answer): the order statistics
+    of each side."""
+    file, requests = sides[0].file("requests.jsonl"), sides[0].requests
+    tails = [Tail([response_ms(run.measured) for run in side.runs], (100 - percent) / 100) for side in sides]
+    if not all(tail.n for tail in tails):
+        return no_figure("no requests in one of the measure windows", file)
+    if not math.isfinite(tails[1].percentile):
+        return no_figure(f"the p{percent} of the baseline is infinite: too many of its requests got no answer", file)
+
+    def bounds(factor: float) -> Interval:
+        return ratio_of_tails(tails[0], tails[1], Trust(terms.confidence, terms.design_effect, factor))
+
+    evidence = f"{file}: exact order statistics of each side, bounds divided; {compared(*sides)}"
+    return bounded(bounds(1.0), requests, evidence, bounds)
 
 
 def cpu_work_ratio(candidate: Rounds, baseline: Rounds, terms: Terms) -> Figure:

@@ -24,7 +24,7 @@ from mmload.analyse.distributions import t_quantile
 from mmload.analyse.latency import nearest_rank
 from mmload.analyse.reading import Reading
 from mmload.judge.pooling import Pooled, difference, exponential, pool
-from mmload.judge.statistics import Tail
+from mmload.judge.statistics import Tail, Trust
 
 Values = NDArray[np.float64]
 
@@ -79,6 +79,15 @@ def ratio_of(candidate: Sequence[Resampled | None], baseline: Sequence[Resampled
     return RatioSample(ours, theirs)
 
 
+def ratio_of_tails(candidate: Tail, baseline: Tail, trust: Trust) -> Interval:
+    """The ratio of two percentiles, the upper bound of one over the lower of the other: wider than need be, but it takes
+    few bursts and knows of infinite times. The baseline's percentile is finite."""
+    ours, theirs = (tail.percentile_bounds(trust) for tail in (candidate, baseline))
+    low = ours.low / theirs.high if math.isfinite(theirs.high) else 0.0
+    high = ours.high / theirs.low if theirs.low > 0 else math.inf
+    return Interval(candidate.percentile / baseline.percentile, max(0.0, low), high)
+
+
 def resampled_rate(a: Values, b: Values, rng: np.random.Generator) -> Resampled | None:
     """sum a / sum b over a run's blocks: two arrays, maybe with a column for each of several parts (blocks, parts),
     whose rates add up. None with too few blocks."""
@@ -96,8 +105,7 @@ def resampled_percentile(blocks: Sequence[Values], p: float, rng: np.random.Gene
     if len(blocks) < FEWEST_BLOCKS or not any(map(len, blocks)):
         return None
     tail = Tail([np.concatenate(blocks)], 1 - p)
-    beyond = tail.n - nearest_rank(p, tail.n)
-    value = float(tail.descending[beyond])
+    value, beyond = tail.percentile, tail.beyond_percentile
     over = np.array([np.count_nonzero(block > value) for block in blocks], float)
     resamples = _resampled_percentiles(blocks, p, rng)
     return Resampled(value, resamples, len(blocks), independent_blocks(over), tail.bursts(beyond).count)

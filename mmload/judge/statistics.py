@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmload.analyse.distributions import beta_cdf, beta_quantile, binomial_cdf, t_quantile
+from mmload.analyse.latency import nearest_rank
 
 Values = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -93,6 +94,16 @@ class Tail:
         self._order = np.argsort(-values, kind="stable")
         self.descending: Values = values[self._order]
         self._bursts: dict[int, Bursts] = {}
+
+    @property
+    def beyond_percentile(self) -> int:
+        """How many values are ranked above the percentile's own."""
+        return self.n - nearest_rank(1 - self.share, self.n)
+
+    @property
+    def percentile(self) -> float:
+        """The value that `share` of all lie above; there is one at least."""
+        return float(self.descending[self.beyond_percentile])
 
     def bursts(self, k: int) -> Bursts:
         """Of the k largest values."""

@@ -1,5 +1,7 @@
 """What metrics say of several runs."""
 
+import math
+
 import numpy as np
 import pytest
 from factory import make_run
@@ -156,3 +158,25 @@ def test_a_percentile_is_that_of_all_requests_together(four, percent):
 def alone_values(one):
     measured = Rounds([one]).runs[0].measured
     return (measured.done_ns - measured.due_ns) / 1e6
+
+
+def test_a_candidate_whose_p99_is_infinite_is_slower_than_any_baseline(tmp_path):
+    failing = dict.fromkeys(range(0, 4000, 20), "timeout")
+    ours = Rounds([make_run(tmp_path, outcomes=failing, number=1)])
+    theirs = Rounds([make_run(tmp_path, "rollback")])
+    figure = METRICS["response_p99_ratio"].of_two(ours, theirs, Terms(0.95, 1.0))
+    assert (figure.value, figure.low, figure.high) == (None, math.inf, math.inf)
+
+
+def test_a_p99_with_one_burst_beyond_it_is_compared_by_order_statistics(tmp_path):
+    def times(scale):
+        values = np.full(12_000, 60.0)
+        values[5000:5200] = 90.0
+        return values * scale
+
+    ours = Rounds([make_run(tmp_path, duration_s=120, response_ms=times(1.0), number=1)])
+    theirs = Rounds([make_run(tmp_path, "rollback", duration_s=120, response_ms=times(2.0))])
+    figure = METRICS["response_p99_ratio"].of_two(ours, theirs, Terms(0.95, 40.0))
+    assert figure.value == 0.5
+    assert "order statistics" in figure.evidence
+    assert figure.low <= 0.5 <= figure.high
