@@ -67,7 +67,7 @@ def tables() -> list[Table]:
                 **four("bursts of 5", partial(p99, fives), (0, 0.3, 1.0)),
                 **four("bursts of 20", partial(p99, twenties), (0, 0.3, 1.0)),
                 "independent, 2 runs, starts differ by 30%": p99(alone, 2, 0.3),
-                "independent, 8 runs, starts differ by 100%": p99(alone, 8, 1.0),
+                "nobody can know: independent, 8 runs, starts differ by 100%": p99(alone, 8, 1.0),
                 "nobody can know: 1 run, starts differ by 30%": p99(alone, 1, 0.3),
             },
         ),

@@ -17,6 +17,7 @@ from mmload.model.records import OUTCOMES, GeneratorSample
 from mmload.model.result import GeneratorHealth
 from mmload.store.requests import ABSENT, RequestTable
 
+_PACE_NS = 250_000_000  # at which workers report
 _VISIBLE = 0.05  # share of the P99 response time
 _BENEATH_NOTICE_MS = 1.0  # of mean lag: a server that answers faster than this is no server of models
 
@@ -38,6 +39,9 @@ def generator_health(
     lag_ms = float(lags_ms.mean()) if len(lags_ms) else None
     shares_pct = [100 * cpu / span for cpu, span in zip(cpu_s, spans_s, strict=True)]
     done = sum(series[-1].done - series[0].done for series in workers)
+    stalls_ms = [_longest_stall_ms(series, window if ended_by is None else None) for series in workers]
+    if ended_by is None and {*np.unique(measured.worker).tolist()} - {series[0].worker for series in workers}:
+        stalls_ms = []  # nobody can tell of the one that sent requests and said nothing
     return GeneratorHealth(
         scheduled=len(measured) + missing,
         sent=len(lags_ms),
@@ -48,7 +52,7 @@ def generator_health(
         lag_p99_ms=percentile(lags_ms, 0.99),
         lag_max_ms=percentile(lags_ms, 1.0),
         read_lag_p99_ms=percentile(np.sort(_read_lags_ms(measured)), 0.99),
-        longest_stall_ms=max((_longest_stall_ms(series) for series in workers), default=None),
+        longest_stall_ms=max(stalls_ms, default=None),
         cpu_pct=sum(shares_pct) if shares_pct else None,
         busiest_pct=max(shares_pct, default=None),
         cpu_s_per_1000_requests=1000 * sum(cpu_s) / done if done > 0 else None,
@@ -129,8 +133,12 @@ def _by_worker(samples: Iterable[GeneratorSample], window: Window) -> list[list[
     return [workers[worker] for worker in sorted(workers)]
 
 
-def _longest_stall_ms(series: Sequence[GeneratorSample]) -> float:
-    """What the worker reports, or its silence beyond its usual pace: a stopped process can't report until it runs."""
-    gaps_ms = [(after.t_ns - before.t_ns) / 1e6 for before, after in pairwise(series)]
-    silence_ms = max(gaps_ms) - median(gaps_ms) if gaps_ms else 0.0
-    return max(silence_ms, *(sample.stall_ms for sample in series))
+def _longest_stall_ms(series: Sequence[GeneratorSample], heard: Window | None) -> float:
+    """What the worker reports, or its silence beyond its usual pace: a stopped process can't report until it runs.
+    heard: the time over all of which it was to report; None where the run was ended early, and workers maybe before."""
+    times_ns = [sample.t_ns for sample in series]
+    pace_ns = median(after - before for before, after in pairwise(times_ns)) if len(times_ns) > 1 else _PACE_NS
+    if heard is not None:
+        times_ns = [heard.start_ns, *times_ns, heard.end_ns]
+    silence_ns = max((after - before - pace_ns for before, after in pairwise(times_ns)), default=0)
+    return max(silence_ns / 1e6, *(sample.stall_ms for sample in series))

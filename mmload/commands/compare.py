@@ -178,12 +178,14 @@ def _stored(names: Sequence[str], baseline: Sequence[str], out: Path, *, force: 
 
 def _runs_of(name: str, out: Path) -> list[Run]:
     from mmload.judge.comparison_sides import sides_of_campaign  # noqa: PLC0415
+    from mmload.judge.stored import check_slots  # noqa: PLC0415
     from mmload.store.campaigns import find_campaign, is_campaign  # noqa: PLC0415
     from mmload.store.read import find_run  # noqa: PLC0415
 
     if not is_campaign(name, out):
         return [find_run(name, out)]
     stored = find_campaign(name, out)
+    check_slots(stored.campaign, stored.runs)
     return [run for runs in sides_of_campaign(stored.campaign, stored.runs).values() for run in runs]
 
 
@@ -191,9 +193,11 @@ def _of_campaign(stored: StoredCampaign, baseline: str, *, force: bool) -> Compa
     """The comparison of its runs, kept beside it where that can be written."""
     from mmload.judge.comparison import compare as compare_sides  # noqa: PLC0415
     from mmload.judge.comparison_sides import host_warnings, sides_of_campaign  # noqa: PLC0415
+    from mmload.judge.stored import check_slots  # noqa: PLC0415
     from mmload.store.append import write_document  # noqa: PLC0415
 
     campaign = stored.campaign
+    check_slots(campaign, stored.runs)
     sides: Mapping[str, Sequence[Run]] = sides_of_campaign(campaign, stored.runs)
     warnings = host_warnings(campaign)
     if campaign.status != "complete":

@@ -84,7 +84,7 @@ def gate(  # noqa: PLR0913, PLR0917 (a command line has as many options as its c
     if run:
         if baseline:
             raise UsageError("--run makes its own baselines", "leave out --baseline, or --run")
-        case = _made(gate or DEFAULT, _overrides(engine, model, tp, runs or []), candidate, out, console)
+        case = _made(_name(gate), _overrides(engine, model, tp, runs or []), candidate, out, console)
     else:
         _refuse_without_run(engine=engine, model=model, tp=tp)
         case = _stored(_Named(runs or [], gate, candidate, _baselines(baseline or [], out), force=force), out)
@@ -108,7 +108,8 @@ def judge_new_run(run: Run, gate: str, out: Path, console: Console) -> int:
 
 
 class _Case(NamedTuple):
-    """What is to be judged. campaign: where its verdict is kept too, None for runs that were made alone."""
+    """What is to be judged. campaign: where its verdict is kept too; None for runs that were made alone, and where it
+    is not the campaign's own gate and candidate that is judged."""
 
     gate: Gate
     choice: Choice
@@ -149,11 +150,11 @@ def _stored(named: _Named, out: Path) -> _Case:
         if len(named.runs) > 1 or named.baselines:
             raise UsageError(f"{campaigns[0]} is a campaign: it is judged by itself", "name it alone, or runs alone")
         return _of_campaign(campaigns[0], named, out)
-    gate, stored = load_gate(named.gate or DEFAULT), list_runs(out)
+    gate, stored = load_gate(_name(named.gate)), list_runs(out)
     if not named.runs and not named.baselines:
         campaign = campaign_of_newest(stored, gate, named.candidate)
         if campaign is not None and is_campaign(campaign, out):
-            return _of_campaign(campaign, named._replace(gate=named.gate or DEFAULT), out)
+            return _of_campaign(campaign, named, out)
     runs = [find_run(name, out) for name in named.runs]
     choice = choose_runs(runs, gate, named.candidate, named.baselines, also=stored, force=named.force)
     return _Case(gate, choice)
@@ -171,9 +172,14 @@ def _of_campaign(name: str, named: _Named, out: Path) -> _Case:
         where, scenes = f"the gate in {stored.layout.campaign}", stored.campaign.scenes
         gate = gate_of(own, stored.campaign.gate_name or "", where, made=scenes)
     else:
-        gate = load_gate(named.gate or DEFAULT)
+        gate = load_gate(_name(named.gate))
     choice = choice_of_campaign(stored.campaign, stored.runs, gate, named.candidate, force=named.force)
-    return _Case(gate, choice, stored.layout.verdict)
+    is_its_own = own in {None, gate.text} and named.candidate in {None, stored.campaign.candidate}
+    return _Case(gate, choice, stored.layout.verdict if is_its_own else None)
+
+
+def _name(gate: str | None) -> str:
+    return DEFAULT if gate is None else gate
 
 
 def _overrides(engine: str | None, model: str | None, tp: int | None, engine_args: list[str]) -> Overrides:

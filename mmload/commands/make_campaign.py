@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmload.commands.options import OUT
 from mmload.errors import MmloadError
 
 if TYPE_CHECKING:
@@ -25,14 +27,15 @@ def make_campaign(campaign: Campaign, out: Path, console: Console, means: Means 
         return make(campaign, out, display, means)
     except MmloadError as error:
         if campaign_layout(campaign.campaign_id, out).campaign.is_file():
-            error.hint = "; ".join(filter(None, (error.hint, f"to go on: {go_on_command(campaign)}")))
+            error.hint = "; ".join(filter(None, (error.hint, f"to go on: {go_on_command(campaign, out)}")))
         raise
     finally:
         display.close()
 
 
-def go_on_command(campaign: Campaign) -> str:
+def go_on_command(campaign: Campaign, out: Path) -> str:
     """The command that makes the runs that a campaign lacks, for one that was made by a command of its own."""
     if campaign.kind == "compare":
-        return f"mmload compare --continue {campaign.campaign_id}"
+        elsewhere = "" if out == OUT else f" --out {shlex.quote(str(out))}"
+        return f"mmload compare --continue {campaign.campaign_id}{elsewhere}"
     return f"the same mmload {campaign.kind} again makes what {campaign.campaign_id} lacks"

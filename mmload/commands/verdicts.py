@@ -36,16 +36,18 @@ def show(verdict: Verdict, console: Console, *, as_json: bool) -> int:
     """On the terminal, and on standard output where that is to be JSON; the exit code."""
     from mmload.judge.gate import exit_code  # noqa: PLC0415
     from mmload.show.tables_verdict import render_verdict  # noqa: PLC0415
+    from mmload.show.terminal import print_document  # noqa: PLC0415
     from mmload.store.append import encode_document  # noqa: PLC0415
 
     console.print(render_verdict(verdict))
     if as_json:
-        sys.stdout.write(encode_document(verdict).decode())
+        print_document(encode_document(verdict).decode())
     return exit_code(verdict.verdict)
 
 
 def report(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
-    """Write what was asked for; a GitHub job gets the table on its summary page in any case. Raises FolderError."""
+    """Write what was asked for; a GitHub job gets the table on its summary page in any case, where it has one that can
+    be written. Raises FolderError."""
     from mmload.show.junit import to_junit  # noqa: PLC0415
     from mmload.show.markdown import to_markdown  # noqa: PLC0415
 
@@ -55,7 +57,10 @@ def report(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
         _write(markdown, to_markdown(verdict))
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page and markdown != Path(page):
-        _write(Path(page), to_markdown(verdict), mode="a")
+        try:
+            _write(Path(page), to_markdown(verdict), mode="a")
+        except FolderError as error:  # nobody asked for it: the verdict must not be lost for it
+            print(f"warning: no table on the summary page ($GITHUB_STEP_SUMMARY): {error}", file=sys.stderr)
 
 
 def _write(file: Path, text: str, mode: str = "w") -> None:

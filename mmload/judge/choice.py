@@ -3,7 +3,8 @@ rounds that they are compared with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -13,17 +14,20 @@ from mmload.judge.comparable import (
     differences_of_servers,
     differences_of_sides,
     in_order,
+    names_of,
+    refuse_copies,
 )
 from mmload.judge.definition import Gate, known_variants
 from mmload.judge.stored import (
     candidate_of,
     command_for,
-    names_of,
     newest_stored,
     on_scene,
     readable,
     round_like,
+    rounds_left_out,
     scene_of,
+    unlike_declared,
 )
 from mmload.model.campaign import MAIN_SCENE
 from mmload.plan.config_hints import nearest
@@ -101,7 +105,14 @@ def choose_runs(
     chooser = _Chooser(gate=gate, newest=newest, given=given, named=named, stored=stored, force=force)
     scenes = {scene: chooser.scene(scene) for scene in gate.judged_scenes}
     passed_over = [f"damaged, so passed over: {', '.join(sorted(damaged))}"] if damaged else []
-    return Choice(scenes=scenes, warnings=(*_left_out(runs, scenes), *passed_over))
+    told = (_left_out(runs, scenes), unlike_the_gate(scenes, gate), _rounds_left_out(scenes, stored), passed_over)
+    return Choice(scenes=scenes, warnings=tuple(chain(*told)))
+
+
+def unlike_the_gate(scenes: Mapping[str, SceneRuns], gate: Gate) -> Iterator[str]:
+    """One warning for each scene whose candidate had another load than the gate declares."""
+    found = (unlike_declared(runs.candidate, scene, gate) for scene, runs in scenes.items())
+    return (warning for warning in found if warning)
 
 
 class _Chooser(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +189,9 @@ def forced_differences(
     variant: str, candidate: Side, baselines: Mapping[str, Side], *, force: bool
 ) -> dict[str, tuple[str, ...]]:
     """What keeps the rounds of a variant, and those of its baselines, from being compared, by variant. Raises
-    UsageError with it, unless they are to be compared all the same."""
+    UsageError with it, unless they are to be compared all the same, and where one run is there twice."""
+    for runs in ((), *baselines.values()):
+        refuse_copies([*candidate, *runs])
     found = {variant: differences_of_rounds(candidate)}
     _refuse(f"the runs of {variant} are no rounds of each other", found[variant], force=force)
     for name, runs in baselines.items():
@@ -203,6 +216,11 @@ def _left_out(runs: Sequence[Run], scenes: Mapping[str, SceneRuns]) -> Iterable[
     for run in runs:
         if run.run_id not in judged:
             yield f"{run.run_id} was named, and no criterion looks at a run of {run.manifest.variant} like that"
+
+
+def _rounds_left_out(scenes: Mapping[str, SceneRuns], stored: Sequence[Run]) -> Iterator[str]:
+    sides = (side for runs in scenes.values() for side in (runs.candidate, *runs.baselines.values()))
+    return chain.from_iterable(rounds_left_out(side, stored) for side in sides)
 
 
 def _refuse_unknown_names(gate: Gate, given: Iterable[str], candidate: str | None, runs: Sequence[Run]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mmload.errors import FolderError, UsageError
-from mmload.judge.choice import Choice, SceneRuns, Side, forced_differences
-from mmload.judge.comparable import paired
+from mmload.judge.choice import Choice, SceneRuns, Side, forced_differences, unlike_the_gate
+from mmload.judge.comparable import names_of, paired
+from mmload.judge.comparison_sides import host_warnings
 from mmload.judge.definition import Gate
-from mmload.judge.stored import names_of, newest_stored
+from mmload.judge.stored import check_slots, newest_stored
 from mmload.model.campaign import MAIN_SCENE, Campaign
 from mmload.plan.config_hints import nearest
 from mmload.store.read import Run
@@ -26,7 +27,9 @@ def choice_of_campaign(
 ) -> Choice:
     """The runs of a campaign, by run-id, as it made them. candidate: one of its variants; without it the campaign's
     own, else the last that is none of the gate's baselines. Raises FolderError where the candidate has no run on the
-    main scene, and UsageError where runs can't be compared (unless `force`)."""
+    main scene or a run is not what the campaign has it for, and UsageError where runs can't be compared (unless
+    `force`)."""
+    check_slots(campaign, runs)
     others = [variant for variant in campaign.variants if variant not in gate.baselines]
     judged = candidate or campaign.candidate or (others or campaign.variants)[-1]
     if judged not in campaign.variants:
@@ -38,7 +41,7 @@ def choice_of_campaign(
         scenes=scenes,
         campaign=campaign.campaign_id,
         look=len(campaign.earlier) + 1,
-        warnings=tuple(_warnings(campaign)),
+        warnings=(*_warnings(campaign), *unlike_the_gate(scenes, gate)),
     )
 
 
@@ -51,21 +54,22 @@ def _of_scene(
     if not candidate:
         return SceneRuns(absent={judged: f"{campaign.campaign_id} has no run of {judged} on the scene {scene}"})
     baselines: dict[str, Side] = {}
-    forced: dict[str, tuple[str, ...]] = {}
+    forced = forced_differences(judged, candidate, {}, force=force)
     for name in gate.baselines_on(scene):
         side = tuple(run for variant, run in made if variant != judged and name in names_of(run))
         if side:
             ours, theirs = paired(candidate, side)  # an interrupted campaign has rounds that not every variant has
             both = (tuple(ours), tuple(theirs)) if ours else (candidate, side)
             forced |= forced_differences(judged, both[0], {name: both[1]}, force=force)
-            baselines[name] = side
+            baselines[name] = both[1]
     return SceneRuns(candidate=candidate, baselines=baselines, forced=forced)
 
 
-def _warnings(campaign: Campaign) -> Iterable[str]:
+def _warnings(campaign: Campaign) -> Iterator[str]:
     lacking = sum(slot.run_id is None for slot in campaign.slots)
     if lacking:
         yield f"{lacking} of {len(campaign.slots)} runs of {campaign.campaign_id} were not made"
-    again = sum(len(slot.attempts) for slot in campaign.slots)
-    if again:
-        yield f"{again} runs were made again because the load generator, not the server, was at fault"
+    for slot in campaign.slots:
+        for attempt in slot.attempts:
+            yield f"{attempt.run_id} does not count and was made again: {'; '.join(attempt.reasons)}"
+    yield from host_warnings(campaign)

@@ -6,13 +6,48 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from mmload.model.plan import ClosedLoop, Plan
+from mmload.errors import UsageError
+from mmload.model.plan import ClosedLoop, NoLoad, OpenLoop, Plan
 from mmload.plan.load_text import load_text
 from mmload.store.read import Run
 
 _OF_A_ROUND = ("seed", "schedule digest", "payload digest")
 _OF_A_SCENE = ("tp", "workload", "load", "warm-up", "requests", "timeout")
+_DIGITS = 16  # of a digest, which is read by people here
 _SAME_HOST = ("name", "cpu", "cores")
+_FLAGS = (  # of SGLang's own: those that shape figures, and that neither a place nor chance nor a variant sets
+    "dtype",
+    "quantization",
+    "kv_cache_dtype",
+    "context_length",
+    "max_running_requests",
+    "chunked_prefill_size",
+    "max_prefill_tokens",
+    "schedule_policy",
+    "schedule_conservativeness",
+    "stream_interval",
+    "tokenizer_worker_num",
+    "pp_size",
+    "dp_size",
+    "attention_backend",
+    "mm_attention_backend",
+    "sampling_backend",
+    "speculative_algorithm",
+    "num_continuous_decode_steps",
+    "disable_radix_cache",
+    "disable_cuda_graph",
+    "disable_overlap_schedule",
+    "disable_fast_image_processor",
+    "enable_mixed_chunk",
+    "enable_torch_compile",
+)
+_SAME_ON_THE_STAND_IN = {"stock", "original"}  # as it is, it hands over as SGLang did before the commit
+
+
+def names_of(run: Run) -> set[str]:
+    """The variant of a run, by each of its names."""
+    same = run.manifest.engine == "standin" and run.manifest.variant in _SAME_ON_THE_STAND_IN
+    return _SAME_ON_THE_STAND_IN if same else {run.manifest.variant}
 
 
 def differences(run: Run, other: Run) -> list[str]:
@@ -23,7 +58,23 @@ def differences(run: Run, other: Run) -> list[str]:
 def differences_of_rounds(runs: Sequence[Run]) -> list[str]:
     """What keeps runs of one variant from being rounds of each other, which differ in their seeds alone."""
     found = (phrase for run in runs[1:] for phrase in _differences(runs[0], run, but=_OF_A_ROUND))
-    return list(dict.fromkeys(found))
+    seeds = Counter(run.manifest.seed for run in runs)
+    again = (f"seed {seed} {_times(count)}: the same requests again" for seed, count in seeds.items() if count > 1)
+    return list(dict.fromkeys([*found, *again]))
+
+
+def refuse_copies(runs: Sequence[Run]) -> None:
+    """Raise UsageError where one run was given twice, under whatever names: it is evidence once, and no force makes it
+    more."""
+    known: dict[object, Run] = {}
+    for run in runs:
+        manifest = run.manifest
+        born = (manifest.clock.monotonic_ns, tuple((rank.pid, rank.start_ticks) for rank in manifest.ranks))
+        first = known.get(manifest.run_id) or known.get(born)
+        if first is not None:
+            about = "is given twice" if first.run_id == run.run_id else f"is the same run as {first.run_id}"
+            raise UsageError(f"{run.run_id} {about}", "a copy is no further evidence: give each run once")
+        known[manifest.run_id] = known[born] = run
 
 
 def differences_of_sides(candidate: Sequence[Run], baseline: Sequence[Run]) -> list[str]:
@@ -58,6 +109,24 @@ def in_order(runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(sorted(runs, key=lambda run: (run.manifest.seed, run.run_id)))
 
 
+def conditions_text(run: Run) -> str:
+    """What a run had: `images-small, 100 req/s, TP 4, standin 1, stand-in`, which is workload, offered load, TP, engine
+    and version, model."""
+    manifest = run.manifest
+    engine = " ".join(filter(None, (manifest.engine, manifest.engine_version)))
+    asked = declared_text(manifest.workload, run.plan.load, manifest.tp)
+    return ", ".join([asked, engine, *([manifest.model] if manifest.model else [])])
+
+
+def declared_text(workload: str, load: OpenLoop | ClosedLoop | NoLoad, tp: int | None) -> str:
+    """`images-small, 100 req/s, TP 4`."""
+    return f"{workload}, {load_text(load)}, TP {'unknown' if tp is None else tp}"
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
+
+
 def _round(run: Run) -> tuple[int, str | None, str]:
     return run.manifest.seed, run.manifest.schedule_sha256, run.manifest.payloads_sha256
 
@@ -87,13 +156,15 @@ def _conditions(run: Run) -> dict[str, object]:
         "tp": manifest.tp,
         "engine": manifest.engine,
         "engine version": manifest.engine_version,
+        "engine arguments": " ".join(plan.engine_args) or "none",
+        **{f"server's {flag}": manifest.flags.get(flag) for flag in _FLAGS if flag in manifest.flags},
         "workload": manifest.workload,
         "load": load_text(plan.load),
         **(_conditions_of_closed_loop(plan) if isinstance(plan.load, ClosedLoop) else {}),
         "timeout": f"{plan.timeout_s:g} s",
         "seed": manifest.seed,
-        "schedule digest": manifest.schedule_sha256,
-        "payload digest": manifest.payloads_sha256,
+        "schedule digest": (manifest.schedule_sha256 or "none")[:_DIGITS],
+        "payload digest": manifest.payloads_sha256[:_DIGITS],
         "idle policy": manifest.idle_policy,
         **{f"host {key}": host.get(key) for key in _SAME_HOST},
         "driver's host": manifest.host.get("name") if manifest.agent else None,

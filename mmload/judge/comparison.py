@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from mmload.errors import UsageError
 from mmload.judge.comparable import paired
 from mmload.judge.comparison_figures import CONFIDENCE, FIGURE_CONFIDENCE, answers_against, differences_of, levels_of
-from mmload.judge.comparison_sides import Side, side_of, what_differs
+from mmload.judge.comparison_sides import Side, matched, side_of, what_differs
 from mmload.judge.evidence import Rounds
 from mmload.judge.figures import Figure
 from mmload.model.comparison import AnswersWord, ComparedSide, Comparison, Difference, SideWord
@@ -69,6 +69,8 @@ def _warnings(sides: Sequence[Side], baseline: Side, rounds: int) -> list[str]:
     found = []
     if rounds == 1:
         found.append("one run of each: what looks like a variant's doing may be that of one start (--rounds 4)")
+    if rounds == 2:
+        found.append("two rounds hardly show how starts differ, so the intervals are very wide (--rounds 4)")
     for side in sides:
         alone = len(side.runs) - len(paired(side.runs, baseline.runs)[0])
         if alone and baseline.runs:
@@ -81,7 +83,7 @@ def _compared(side: Side, baseline: Side) -> ComparedSide:
     answers: AnswersWord = "not known"
     given: Figure | None = None
     if side is not baseline and side.runs and baseline.runs:
-        ours, theirs = (Rounds(runs) for runs in paired(side.runs, baseline.runs))
+        ours, theirs = (Rounds(runs) for runs in matched(side.runs, baseline.runs))
         differences, given = differences_of(ours, theirs), answers_against(ours, theirs)
         answers = "not known" if given.value is None else "identical" if given.value else "different"
     return ComparedSide(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from mmload.errors import UsageError
-from mmload.judge.comparable import differences_of_rounds, differences_of_sides, in_order, paired
+from mmload.judge.comparable import differences_of_rounds, differences_of_sides, in_order, paired, refuse_copies
 from mmload.judge.validity import faults_of
 from mmload.model.campaign import MAIN_SCENE, Campaign
 from mmload.store.read import Run
@@ -77,15 +77,23 @@ def sides_of_runs(runs: Iterable[Run], baseline: Iterable[Run] = ()) -> dict[str
 
 
 def what_differs(sides: Sequence[Side], baseline: Side) -> list[str]:
-    """What keeps the sides from being compared, one sentence for each of them that differs; empty when they can be."""
+    """What keeps the sides from being compared, one sentence for each of them that differs; empty when they can be.
+    Raises UsageError where one run is there twice."""
+    refuse_copies([run for side in sides for run in side.runs])
     found = []
     for side in (side for side in sides if side.runs):
         phrases = differences_of_rounds(side.runs)
         if side is not baseline and baseline.runs:
-            phrases += differences_of_sides(*paired(side.runs, baseline.runs))
+            phrases += differences_of_sides(*matched(side.runs, baseline.runs))
         if phrases:
             found.append(f"{side.name}: {'; '.join(dict.fromkeys(phrases))}")
     return found
+
+
+def matched(candidate: Sequence[Run], baseline: Sequence[Run]) -> tuple[Sequence[Run], Sequence[Run]]:
+    """The runs that met the same requests; all of both sides where no two did, which can only be compared by force."""
+    ours, theirs = paired(candidate, baseline)
+    return (ours, theirs) if ours else (candidate, baseline)
 
 
 def host_warnings(campaign: Campaign) -> list[str]:

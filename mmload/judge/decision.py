@@ -41,14 +41,16 @@ class Load(Protocol):
 
 def more_evidence(criterion: Criterion, figure: Figure, load: Load) -> str:
     """How much more of the same load would decide an INCONCLUSIVE criterion, in words: at the least, and if the figures
-    stayed as they are."""
+    stayed as they are. Where these would never decide it, only that is said, unless it takes that much for any."""
     least, factor = _least(criterion, figure, load.requests), _deciding_factor(criterion, figure)
+    if factor is None and (not least or least < (_MOST - 1) * load.requests):
+        return _NEVER
     words = []
     if least and figure.least:
         time = _time(least / load.requests, load, figure, " of the same load")
         words.append(f"at least {least:,} more requests, none of them {figure.least.bad} ({time})")
     if factor is None:
-        return "; ".join([*words, _NEVER])
+        return "; ".join(words)
     more = math.ceil(load.requests * (factor - 1))
     to_fail = " to FAIL" if _projected(criterion, figure, factor) == "FAIL" else ""
     if not least:

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from mmload.errors import ConfigError
+from mmload.errors import ConfigError, UsageError
 from mmload.judge.criteria import Criterion, parse, with_margin
 from mmload.judge.figures import Terms
 from mmload.judge.metrics import METRICS
@@ -65,6 +65,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_gate(name_or_file: str, overrides: Overrides | None = None) -> Gate:
     """A gate of configs/gates/ or of a file. Raises UsageError (not there) or ConfigError (wrong, and where)."""
+    if not name_or_file:
+        raise UsageError("--gate names no gate", f"there are {', '.join(config.names('gates'))}, and your own files")
     path = config.find("gates", name_or_file)
     return gate_of(config.read_text(path), path.stem, str(path), overrides)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal
 
 import msgspec
 
@@ -39,7 +40,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     changes nothing. least: where one can be told. profiled: the evidence includes the profile window's. offered_rps:
     of an achieved rate, the most that the load let it be. obstacle: why no figure is possible. skipped: why it is not
     judged. differences: answers that are not the baseline's, the first of them; more_differences: how many more there
-    are.
+    are. is_counted: there is nothing to estimate, so no confidence either.
     """
 
     value: float | None
@@ -55,10 +56,26 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     skipped: str | None = None
     differences: tuple[AnswerDifference, ...] = ()
     more_differences: int = 0
+    is_counted: bool = False
+
+    @property
+    def infinite(self) -> list[Literal["value", "low", "high"]]:
+        """Which of them are infinitely large."""
+        if self.obstacle or self.skipped:
+            return []
+        value = math.inf if self.value is None else self.value
+        named: list[tuple[Literal["value", "low", "high"], float]]
+        named = [("value", value), ("low", self.low), ("high", self.high)]
+        return [name for name, end in named if end == math.inf]
 
 
 def no_figure(obstacle: str, evidence: str, n: int = 0) -> Figure:
     return Figure(value=None, n=n, evidence=evidence, obstacle=obstacle)
+
+
+def counted_figure(value: float, n: int, evidence: str) -> Figure:
+    """A figure without interval, by its nature."""
+    return Figure(value=value, low=value, high=value, n=n, evidence=evidence, is_counted=True)
 
 
 def bounded(interval: Interval, n: int, evidence: str, project: Project | None = None) -> Figure:

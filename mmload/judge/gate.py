@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import msgspec
 from mmload.errors import EXIT_GATE_FAILED, EXIT_GATE_INCONCLUSIVE, EXIT_OK, EXIT_RUN_INVALID
 from mmload.judge.bench import Bench, Ruling, Sides
 from mmload.judge.choice import Choice, SceneRuns
+from mmload.judge.comparable import conditions_text
 from mmload.judge.decision import decide, more_evidence, never_reached
 from mmload.judge.definition import Gate, GateCriterion
 from mmload.judge.evidence import Rounds
@@ -36,6 +38,7 @@ def judge(gate: Gate, choice: Choice) -> Verdict:
     return Verdict(
         verdict=worst(results),
         gate=gate.name,
+        gate_sha256=hashlib.sha256(gate.text.encode()).hexdigest(),
         candidate=choice.candidate.run_id,
         baselines={name: max(run.run_id for run in runs) for name, runs in main.baselines.items()},
         campaign=choice.campaign,
@@ -64,6 +67,7 @@ def _judged_runs(runs: SceneRuns) -> JudgedRuns:
     return JudgedRuns(
         candidate=[run.run_id for run in runs.candidate],
         baselines={name: [run.run_id for run in side] for name, side in runs.baselines.items()},
+        load=conditions_text(runs.candidate[0]),
     )
 
 
@@ -99,10 +103,11 @@ def _judged(item: GateCriterion, figure: Figure, sides: Sides) -> CriterionResul
     evidence = "; ".join([figure.evidence, *sides.notes])
     return msgspec.structs.replace(
         _ruled(item, Ruling(verdict, evidence, needed)),
-        confidence=item.terms.confidence,
+        confidence=None if figure.is_counted else item.terms.confidence,
         value=figure.value,
         low=figure.low if math.isfinite(figure.low) else None,
         high=figure.high if math.isfinite(figure.high) else None,
+        infinite=figure.infinite,
         n=figure.n,
         differences=list(figure.differences),
         more_differences=figure.more_differences,

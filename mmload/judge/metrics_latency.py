@@ -56,12 +56,12 @@ def error_rate(rounds: Rounds, terms: Terms) -> Figure:
 
     def bounds(factor: float) -> Interval:
         found = proportion_bounds(n, bursts, _trust(terms, factor))
-        return Interval(bursts.exceedances / n, found.low, found.high)
+        return Interval(bursts.flagged / n, found.low, found.high)
 
     def needed(limit: float) -> int | None:
         if limit < _LEAST_RATE:
             return None
-        return requests_needed(limit, bursts.exceedances, terms.confidence, bursts.by_bursts(_trust(terms)))
+        return requests_needed(limit, bursts.flagged, terms.confidence, bursts.by_bursts(_trust(terms)))
 
     evidence = f"{rounds.file(_FILE)}: Clopper-Pearson, {_effect(bursts, 'of errors', terms)}"
     return msgspec.structs.replace(bounded(bounds(1.0), n, evidence, bounds), least=Least(needed, "failed"))

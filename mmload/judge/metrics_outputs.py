@@ -8,15 +8,14 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from mmload.analyse.cpu import Interval
 from mmload.judge.evidence import Evidence, Rounds
-from mmload.judge.figures import Figure, Terms, bounded, no_figure
+from mmload.judge.figures import Figure, Terms, counted_figure, no_figure
 from mmload.model.plan import Modality
 from mmload.model.records import RequestRecord
 from mmload.model.result import AnswerDifference
 from mmload.store.requests import MODALITIES, NO_ERROR, RequestTable
 
-_ANSWERS = "requests.jsonl and answers.jsonl, phase identity"
+_ANSWERS = "requests.jsonl and answers.jsonl"
 _SHOWN = 5  # differences that are shown with both texts
 _NAMED = 3  # items that are named in a sentence
 _KINDS: dict[str, tuple[Modality, ...]] = {"image": ("image", "images"), "video": ("video",), "audio": ("audio",)}
@@ -26,20 +25,17 @@ def outputs_identical(candidate: Rounds, baseline: Rounds, _terms: Terms) -> Fig
     """1 when every item got the same answer in all runs of both sides that were asked it, else 0: a statement about
     every item, so without interval.
 
-    Void where the baseline answered all its items alike, because then nothing could differ, and where its own runs
-    answered an item differently, because then nobody can say what the candidate should have answered.
+    A difference that was seen counts. Without one it is void where there is nothing to hold an answer against: where
+    the baseline did not answer an item, or differently in its own runs; and where it answered all its items alike,
+    because then nothing could differ.
     """
     items = [item for item in _items(candidate, baseline) if item.was_answered]
     if not items:
         return no_figure("no item was answered that both were asked: other workloads, seeds or models", _ANSWERS)
-    if obstacle := _nothing_could_differ(items):
-        return no_figure(obstacle, _ANSWERS, len(items))
     different = [item for item in items if item.differs]
-    unsteady = [item.name for item in items if len(item.digests(item.expected)) > 1]
-    if unsteady and not different:
-        return no_figure(f"the baseline's own runs differ in {_named(unsteady)}", _ANSWERS, len(items))
-    value = 0.0 if different else 1.0
-    figure = bounded(Interval(value, value, value), len(items), f"{_ANSWERS}: {_said(items, different, unsteady)}")
+    if not different and (obstacle := _open(items)):
+        return no_figure(obstacle, _ANSWERS, len(items))
+    figure = counted_figure(0.0 if different else 1.0, len(items), f"{_ANSWERS}: {_said(items, different)}")
     shown = tuple(item.difference for item in different[:_SHOWN])
     return msgspec.structs.replace(figure, differences=shown, more_differences=len(different) - len(shown))
 
@@ -56,9 +52,8 @@ def modalities_covered(rounds: Rounds, _terms: Terms) -> Figure:
         correct = sum(int((rows & table.is_ok).sum()) for rows, table in zip(asked, tables, strict=True))
         covered += correct > 0
         words.append(f"{kind}: {f'{correct:,} answered' if correct else _why_none(asked, tables)}")
-    value = float(covered)
     requests = sum(len(table) for table in tables)
-    return bounded(Interval(value, value, value), requests, f"requests.jsonl: {'; '.join(words)}")
+    return counted_figure(float(covered), requests, f"requests.jsonl: {'; '.join(words)}")
 
 
 class _Reply(NamedTuple):
@@ -103,13 +98,17 @@ class _Item(NamedTuple):
         return self.digests([*self.expected, *self.given]) != {None}
 
     @property
+    def reference(self) -> set[str | None]:
+        """What the baseline answered: nothing, one thing, or several that contradict each other."""
+        return self.digests(self.expected) - {None}
+
+    @property
     def differs(self) -> bool:
-        expected = self.digests(self.expected)
-        return len(expected) == 1 and self.digests(self.given) != expected
+        return len(self.reference) == 1 and self.digests(self.given) != self.reference
 
     @property
     def difference(self) -> AnswerDifference:
-        expected = self.expected[0]
+        expected = next(reply for reply in self.expected if reply.digest)
         given = next(reply for reply in self.given if reply.digest != expected.digest)
         record = expected.record or given.record
         assert record
@@ -143,28 +142,39 @@ def _asked(run: Evidence) -> bytes:
     return msgspec.json.encode(made_of)
 
 
-def _nothing_could_differ(items: Sequence[_Item]) -> str | None:
-    answers: dict[bytes, set[str]] = {}
+def _open(items: Sequence[_Item]) -> str | None:
+    """Why items without a difference are not shown to be identical."""
+    if lacking := _lacking(items):
+        return "; ".join(lacking)
+    answers: dict[bytes, set[str | None]] = {}
     for item in items:
-        answers.setdefault(item.asked, set()).update(filter(None, item.digests(item.expected)))
+        answers.setdefault(item.asked, set()).update(item.reference)
     if any(len(digests) > 1 for digests in answers.values()):
         return None
-    answered = sum(item.digests(item.expected) != {None} for item in items)
-    if answered < 2:
+    if len(items) < 2:
         return "fewer than two identity items of the baseline were answered"
     return "the baseline gave different items the same answer: nothing can differ"
 
 
-def _said(items: Sequence[_Item], different: Sequence[_Item], unsteady: Sequence[str]) -> str:
-    words = [f"{len(items)} items, each as the baseline's"]
-    if different:
-        names = _named([item.name for item in different])
-        words = [f"other answers than the baseline's to {len(different)} of {len(items)} items: {names}"]
+def _lacking(items: Sequence[_Item]) -> list[str]:
+    """What the candidate's answers could not be held against."""
+    words = []
+    if silent := [item for item in items if not item.reference]:
+        named = _named([item.name for item in silent])
+        words.append(f"no answer of the baseline to {named} {silent[0].expected[0].text}")
+    if unsteady := [item.name for item in items if len(item.reference) > 1]:
+        words.append(f"the baseline's own runs differ in {_named(unsteady)}")
+    return words
+
+
+def _said(items: Sequence[_Item], different: Sequence[_Item]) -> str:
+    if not different:
+        return f"{len(items)} items, each as the baseline's"
+    names = _named([item.name for item in different])
+    words = [f"other answers than the baseline's to {len(different)} of {len(items)} items: {names}"]
     if own := [item.name for item in different if len(item.digests(item.given)) > 1]:
         words.append(f"the candidate's own runs differ in {_named(own)}")
-    if unsteady:
-        words.append(f"the baseline's own runs differ in {_named(unsteady)}")
-    return "; ".join(words)
+    return "; ".join([*words, *_lacking(items)])
 
 
 def _named(items: Sequence[str]) -> str:

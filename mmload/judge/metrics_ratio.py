@@ -68,6 +68,8 @@ def _ratio_of_bounds(sides: tuple[Rounds, Rounds], percent: int, terms: Terms) -
         return no_figure("no requests in one of the measure windows", file)
     if not math.isfinite(tails[1].percentile):
         return no_figure(f"the p{percent} of the baseline is infinite: too many of its requests got no answer", file)
+    if tails[1].percentile <= 0:
+        return no_figure(f"the p{percent} of the baseline is 0", file)
 
     def bounds(factor: float) -> Interval:
         return ratio_of_tails(tails[0], tails[1], Trust(terms.confidence, terms.design_effect, factor))

@@ -13,7 +13,7 @@ from mmload.analyse.leak import rss_growth_mb_per_h as process_growth
 from mmload.analyse.reading import Reading, by_chance
 from mmload.judge.costs import total_pct, work_pct
 from mmload.judge.evidence import Evidence, Rounds
-from mmload.judge.figures import Figure, Terms, bounded, no_figure
+from mmload.judge.figures import Figure, Terms, bounded, counted_figure, no_figure
 from mmload.judge.pooling import Pooled, pool
 
 _FILE = "processes.jsonl"
@@ -37,6 +37,8 @@ def cpu_work_pct(rounds: Rounds, terms: Terms) -> Figure:
         return no_figure(trouble, file)
     if trouble := rounds.first_trouble(profile_trouble):
         return no_figure(trouble, rounds.file("stacks/"))
+    if trouble := rounds.first_trouble(_idle_trouble):
+        return no_figure(trouble, file)
     ranks = rank_works(rounds, terms.confidence)
     stacks = min(sum(run.work[name].samples for run in rounds.runs) for name in ranks)
     files = rounds.file(f"{_FILE} and stacks/")
@@ -86,7 +88,7 @@ def broadcasts_per_batch(rounds: Rounds, _terms: Terms) -> Figure:
     if batches <= 0:
         return no_figure("no receive batch was counted", file)
     ratio = sum(growth(counters.total("broadcasts")) for counters in known) / batches
-    return bounded(Interval(ratio, ratio, ratio), int(batches), f"{file}: counted by the server, exact")
+    return counted_figure(ratio, int(batches), f"{file}: counted by the server, exact")
 
 
 def sampling_trouble(run: Evidence) -> str | None:
@@ -103,6 +105,12 @@ def sampling_trouble(run: Evidence) -> str | None:
         if covered < _LEAST_COVERAGE:
             return f"{series.name} was sampled over {covered:.0%} of the measure window, not over {_LEAST_COVERAGE:.0%}"
     return None if _fewest_blocks(run) else f"no rank was sampled for {FEWEST_BLOCKS} s"
+
+
+def _idle_trouble(run: Evidence) -> str | None:
+    """A rank that serves requests burns something: where nothing was counted, something else was."""
+    idle = [series.name for series in _ranks(run) if not any(block_total_pct(series, run.window))]
+    return f"{', '.join(idle)} burnt no CPU at all in the measure window: that is no figure of work" if idle else None
 
 
 def profile_trouble(run: Evidence) -> str | None:

@@ -80,8 +80,8 @@ def ratio_of(candidate: Sequence[Resampled | None], baseline: Sequence[Resampled
 
 
 def ratio_of_tails(candidate: Tail, baseline: Tail, trust: Trust) -> Interval:
-    """The ratio of two percentiles, the upper bound of one over the lower of the other: wider than need be, but it takes
-    few bursts and knows of infinite times. The baseline's percentile is finite."""
+    """The ratio of two percentiles, the upper bound of one over the lower of the other: wider than need be, but it
+    takes few bursts and knows of infinite times. The baseline's percentile is finite."""
     ours, theirs = (tail.percentile_bounds(trust) for tail in (candidate, baseline))
     low = ours.low / theirs.high if math.isfinite(theirs.high) else 0.0
     high = ours.high / theirs.low if theirs.low > 0 else math.inf

@@ -14,7 +14,8 @@ with more evidence the bursts speak for themselves. (To declare D below ten burs
 not enough: it passes up to a third of such servers where bursts have gaps, or some slow requests come alone.)
 
 A start of the server that is slower as a whole is one long burst. Of several runs D is therefore at least the variance
-over mean of their numbers of exceedances, times (t / z)^2 as they are few: Student's t and z at the confidence.
+over mean of their numbers of exceedances, times (t / z)^2 as they are few: Student's t and z at the confidence. And at
+most the length of a run: requests can depend on each other no more than if each run were one request.
 """
 
 from __future__ import annotations
@@ -55,9 +56,11 @@ class Trust(msgspec.Struct, frozen=True):
 
 
 class Bursts(msgspec.Struct, frozen=True):
-    """What makes a design effect. exceedances: how many; count: of their bursts; longest: of these; square_sum: of
-    their lengths. runs: of the server, in which they were looked for; dispersion: variance over mean of the number of
-    exceedances in each of them, 0 with one."""
+    """What makes a design effect. exceedances: how many, or of the others where these are fewer: where most requests
+    fail, it is answers that come in bursts; count: of their bursts; longest: of these; square_sum: of their lengths.
+    runs: of the server, in which they were looked for; dispersion: variance over mean of the number of exceedances in
+    each of them, 0 with one; of_a_run: their mean length. flagged: how many exceed, few or many, where one proportion
+    was asked for."""
 
     exceedances: int
     count: int
@@ -65,9 +68,13 @@ class Bursts(msgspec.Struct, frozen=True):
     square_sum: float
     runs: int = 1
     dispersion: float = 0.0
+    of_a_run: float = math.inf
+    flagged: int = 0
 
     def design_effect(self, trust: Trust) -> float:
-        return max(self.by_bursts(trust), self.by_runs(trust))
+        """At least 1, and with several runs at most the length of one."""
+        effect = max(self.by_bursts(trust), self.by_runs(trust))
+        return effect if self.runs == 1 else max(1.0, min(effect, self.of_a_run))
 
     def by_bursts(self, trust: Trust) -> float:
         longest = max(trust.declared, self.longest)
@@ -108,8 +115,9 @@ class Tail:
     def bursts(self, k: int) -> Bursts:
         """Of the k largest values."""
         if k not in self._bursts:
-            share = max(self.share, k / max(1, self.n))
-            self._bursts[k] = find_bursts(np.sort(self._order[:k]), share, self._lengths)
+            few = self._order[:k] if 2 * k <= self.n else self._order[k:]
+            share = max(self.share, len(few) / max(1, self.n))
+            self._bursts[k] = find_bursts(np.sort(few), share, self._lengths)
         return self._bursts[k]
 
     def beyond(self, limit: float) -> int:
@@ -141,9 +149,10 @@ class Tail:
 
 def bursts_of(runs: Sequence[NDArray[np.bool_]]) -> Bursts:
     """Of the flags that are True, in one or several runs, each in time order; at least one flag."""
-    positions = np.flatnonzero(np.concatenate(runs))
-    lengths = [len(run) for run in runs]
-    return find_bursts(positions, len(positions) / sum(lengths), lengths)
+    flags, lengths = np.concatenate(runs), [len(run) for run in runs]
+    flagged = int(flags.sum())
+    rare = np.flatnonzero(flags if 2 * flagged <= len(flags) else ~flags)
+    return msgspec.structs.replace(find_bursts(rare, len(rare) / sum(lengths), lengths), flagged=flagged)
 
 
 def proportion_bounds(n: int, bursts: Bursts, trust: Trust) -> Bounds:
@@ -151,7 +160,7 @@ def proportion_bounds(n: int, bursts: Bursts, trust: Trust) -> Bounds:
     if n == 0:
         return Bounds(0.0, 1.0)
     effect = bursts.design_effect(trust) / trust.factor
-    hits, misses = bursts.exceedances / effect, (n - bursts.exceedances) / effect
+    hits, misses = bursts.flagged / effect, (n - bursts.flagged) / effect
     return Bounds(
         beta_quantile(1 - trust.confidence, hits, misses + 1), beta_quantile(trust.confidence, hits + 1, misses)
     )
@@ -174,6 +183,7 @@ def find_bursts(positions: Positions, share: float, lengths: Sequence[int]) -> B
         square_sum=float((sizes.astype(float) ** 2).sum()),
         runs=len(lengths),
         dispersion=_dispersion(positions, edges),
+        of_a_run=sum(lengths) / len(lengths),
     )
 
 

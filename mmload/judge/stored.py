@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from mmload.errors import FolderError
-from mmload.judge.comparable import differences, differences_of_servers
+from mmload.judge.comparable import declared_text, differences, differences_of_servers, names_of
 from mmload.judge.definition import Gate
-from mmload.judge.validity import unfit_as_baseline
-from mmload.model.campaign import MAIN_SCENE
+from mmload.judge.validity import check_sanity, unfit_as_baseline
+from mmload.model.campaign import MAIN_SCENE, Campaign
 from mmload.model.plan import Plan
 from mmload.plan.load_text import load_text, run_command
 from mmload.store.read import Run
-
-_SAME_ON_THE_STAND_IN = {"stock", "original"}  # as it is, it hands over as SGLang did before the commit
-
-
-def names_of(run: Run) -> set[str]:
-    """The variant of a run, by each of its names."""
-    same = run.manifest.engine == "standin" and run.manifest.variant in _SAME_ON_THE_STAND_IN
-    return _SAME_ON_THE_STAND_IN if same else {run.manifest.variant}
 
 
 def newest_first(runs: Sequence[Run]) -> list[Run]:
@@ -29,11 +21,11 @@ def newest_first(runs: Sequence[Run]) -> list[Run]:
 
 
 def readable(runs: Sequence[Run]) -> tuple[list[Run], dict[str, FolderError]]:
-    """Those whose manifest and plan can be read; and the others by run-id, with why not."""
+    """Those whose manifest and plan make sense; and the others by run-id, with why not."""
     found, damaged = [], {}
     for run in runs:
         try:
-            _ = run.manifest, run.plan
+            check_sanity(run)
         except FolderError as error:
             damaged[run.run_id] = error
         else:
@@ -59,6 +51,56 @@ def scene_of(run: Run, gate: Gate) -> str:
 def fits(run: Run, plan: Plan) -> bool:
     """Whether a run had the load of a scene, whatever its length, on as many ranks."""
     return (run.manifest.tp, run.manifest.workload, run.plan.load) == (plan.tp, plan.workload_name, plan.load)
+
+
+def unlike_declared(runs: Sequence[Run], scene: str, gate: Gate) -> str | None:
+    """Where a run had another load than the gate declares for its scene, what was asked and what was had; None where
+    all fit, or nothing is declared."""
+    if scene not in gate.scenes:
+        return None
+    plan = gate.scenes[scene].plan
+    asked = declared_text(plan.workload_name, plan.load, plan.tp)
+    for run in runs:
+        if not fits(run, plan):
+            had = declared_text(run.manifest.workload, run.plan.load, run.manifest.tp)
+            return f"the gate asks for {asked}; {run.run_id} had {had}"
+    return None
+
+
+def check_slots(campaign: Campaign, runs: Mapping[str, Run]) -> None:
+    """Raise FolderError where a run in a campaign's record is not of the variant, or was not made for the scene and
+    round, that it stands for there."""
+    for slot in campaign.slots:
+        if slot.run_id is None:
+            continue
+        run = runs[slot.run_id]
+        member = run.manifest.member
+        place = (campaign.campaign_id, slot.scene, slot.round)
+        is_other = member is not None and (member.campaign, member.scene, member.round) != place
+        if is_other or slot.variant.partition("#")[0] not in names_of(run):
+            wanted = f"round {slot.round} of {slot.variant} on {slot.scene}"
+            raise FolderError(
+                f"{campaign.campaign_id} is damaged: it has {run.run_id} as its {wanted}, which that run is not",
+                "judge the runs that are sound by naming them",
+            )
+
+
+def rounds_left_out(side: Sequence[Run], stored: Sequence[Run]) -> Iterator[str]:
+    """Where a campaign made more rounds of a side than are judged: who chooses among rounds chooses the verdict."""
+    made = _rounds_by_campaign(stored)
+    for of, judged in _rounds_by_campaign(side).items():
+        if len(judged) < len(made.get(of, ())):
+            campaign, _, variant = of
+            yield f"{len(judged)} of the {len(made[of])} rounds of {variant} that {campaign} made are judged"
+
+
+def _rounds_by_campaign(runs: Sequence[Run]) -> dict[tuple[str, str, str], set[int]]:
+    """Campaign, scene and variant -> its rounds."""
+    rounds: dict[tuple[str, str, str], set[int]] = {}
+    for run in runs:
+        if member := run.manifest.member:
+            rounds.setdefault((member.campaign, member.scene, run.manifest.variant), set()).add(member.round)
+    return rounds
 
 
 def newest_stored(runs: Sequence[Run], gate: Gate, candidate: str | None) -> Run:

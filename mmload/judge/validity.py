@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
 from mmload.analyse.load import Window, measure_window, measured_requests, missing_requests
 from mmload.analyse.load_generator import generator_faults, generator_health
+from mmload.errors import FolderError, UsageError
+from mmload.judge.comparable import names_of
+from mmload.model.manifest import Phase
 from mmload.model.plan import ClosedLoop, GeneratorLimits
 from mmload.model.records import CUT_OFF
+from mmload.plan.check import check_bounds
 from mmload.store.read import Run
-from mmload.store.requests import RequestTable
+from mmload.store.requests import ABSENT, RequestTable
 
+_MOST_RANKS = 4096
+_LAST_NS = 2**62  # 146 years after the host was started
+_LONGEST_PHASE_NS = 30 * 86400 * 10**9  # no plan asks for more than 14 days; workers may be slow to end
+_EARLY_NS = 1_000_000  # a wait may end a little early; of a worker elsewhere all times are moved by the same
 _MOST_BASELINE_ERRORS = 0.01  # with more, not even its P99 is a time that another could be compared with
+
+
+def check_sanity(run: Run) -> None:
+    """Raise FolderError where the plan or the manifest holds what no run can have been."""
+    try:
+        check_bounds(run.plan)
+    except UsageError as error:
+        raise FolderError(f"{run.layout.plan} is damaged: {error}", error.hint) from error
+    manifest = run.manifest
+    absurd = [f"the phase {phase.name}" for phase in manifest.phases if not _is_possible(phase)]
+    absurd += [] if manifest.tp is None or 0 < manifest.tp <= _MOST_RANKS else [f"tp {manifest.tp}"]
+    if absurd:
+        raise FolderError(f"{run.layout.manifest} is damaged: {absurd[0]} can't have been")
+
+
+def _is_possible(phase: Phase) -> bool:
+    return phase.start_ns >= 0 and phase.end_ns < _LAST_NS and phase.end_ns - phase.start_ns <= _LONGEST_PHASE_NS
 
 
 def faults_of(run: Run) -> list[str]:
@@ -21,7 +47,8 @@ def faults_of(run: Run) -> list[str]:
 
     A run whose server failed need not have come to its end, but what was sent must have been sent in time.
     """
-    damage = _damage(run)
+    check_sanity(run)
+    damage = [*_contradictions(run), *_damage(run)]
     if run.manifest.validity != "valid":
         return [*damage, *run.manifest.validity]
     window = measure_window(run)
@@ -42,6 +69,19 @@ def unfit_as_baseline(run: Run) -> list[str]:
     return faults_of(run) or _many_errors(run)
 
 
+def _contradictions(run: Run) -> list[str]:
+    """Where the folder is not that of the run that its manifest tells of."""
+    manifest, plan = run.manifest, run.plan
+    found = []
+    if manifest.run_id != run.run_id:
+        found.append(f"its manifest is that of {manifest.run_id}")
+    if manifest.seed != plan.seed:
+        found.append(f"its manifest has the seed {manifest.seed}, its plan {plan.seed}")
+    if plan.variant is not None and plan.variant not in names_of(run):  # without one: whatever the server announced
+        found.append(f"its manifest has the variant {manifest.variant}, its plan {plan.variant}")
+    return [f"the folder contradicts itself: {reason}" for reason in found]
+
+
 def _damage(run: Run) -> list[str]:
     """Where the records break the rule that every scheduled request has exactly one."""
     found = []
@@ -59,7 +99,21 @@ def _damage(run: Run) -> list[str]:
         measured = len(run.requests.of_phase("measure"))
         if measured < run.plan.requests:
             found.append(f"{run.plan.requests:,} requests were to be measured, {measured:,} have a record")
-    return [f"records damaged: {reason}" for reason in found]
+    return [f"records damaged: {reason}" for reason in (*found, *_impossible_times(run))]
+
+
+def _impossible_times(run: Run) -> Iterator[str]:
+    requests = run.requests
+    sent = requests.sent_ns != ABSENT
+    before = sent & np.any(
+        [(at != ABSENT) & (at < requests.sent_ns) for at in (requests.first_token_ns, requests.done_ns)], axis=0
+    )
+    if before.any():
+        yield f"{int(before.sum()):,} answers came before they were asked for"
+    lead_ns = requests.due_ns[sent] + requests.connect_ns[sent] - requests.sent_ns[sent]
+    early = int((lead_ns > _EARLY_NS).sum())
+    if early:
+        yield f"{early:,} requests were sent before they were due"
 
 
 def _repeated(requests: RequestTable) -> int:

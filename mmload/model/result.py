@@ -242,8 +242,10 @@ class AnswerDifference(msgspec.Struct, frozen=True, kw_only=True):
 
 class CriterionResult(msgspec.Struct, frozen=True, kw_only=True):
     """One criterion judged. on: the scene of the runs; baseline_on: that of the baseline's, None where it is the same.
-    low, high: one-sided bounds at `confidence`, None where nothing bounds it. margin: by how much the limit was moved
-    in the lenient direction before it was held against them. evidence: files and how computed.
+    low, high: one-sided bounds at `confidence`, None where nothing bounds it; confidence is None where the figure was
+    counted, not estimated. infinite: which of value, low and high are null because they are infinitely large (JSON has
+    no infinity): a P99 with too many requests without an answer, an upper bound that there is none of. margin: by how
+    much the limit was moved in the lenient direction before it was held against them. evidence: files and how computed.
 
     needed: how much more evidence would decide it at the present figures, in words; None when decided.
     differences: the first answers that are not the baseline's; more_differences: how many more there are.
@@ -261,6 +263,7 @@ class CriterionResult(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None
     low: float | None
     high: float | None
+    infinite: list[Literal["value", "low", "high"]] = []
     n: int
     verdict: VerdictWord
     evidence: str
@@ -270,10 +273,12 @@ class CriterionResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgedRuns(msgspec.Struct, frozen=True, kw_only=True):
-    """The runs that were judged on one scene, in the order of their rounds."""
+    """The runs that were judged on one scene, in the order of their rounds. load: what they had, in words: workload,
+    offered load, TP, engine and version, model."""
 
     candidate: list[str]
     baselines: dict[str, list[str]] = {}
+    load: str = ""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,12 +287,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     candidate, baselines: the newest run of each on the main scene; scenes: all runs by scene. campaign: the one that
     they were made in, None where they were not made together. confidence: of the gate; a bound's own is that of its
     criterion. look: which look at this candidate it is, of `looks` that the gate had planned. forced: what differs
-    between runs that were compared all the same. warnings: what else a reader must know.
+    between runs that were compared all the same. warnings: what else a reader must know. gate_sha256: of the text of
+    the gate's file.
     """
 
     schema: int = SCHEMA
     verdict: VerdictWord
     gate: str
+    gate_sha256: str = ""
     candidate: str
     baselines: dict[str, str]
     campaign: str | None = None

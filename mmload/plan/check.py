@@ -17,9 +17,7 @@ def check_plan(plan: Plan) -> None:
     """Raise UsageError naming the first key that is out of range, or the variant that is unknown."""
     if isinstance(plan.load, NoLoad):
         raise UsageError("this is the plan of a profile, which sends nothing", "take another one: mmload profile")
-    for key, value, low, high in _bounds(plan):
-        if not low <= value <= high:
-            raise UsageError(f"the plan's {key} {value:g} is out of range", f"it takes {low:g} to {high:g}")
+    check_bounds(plan)
     check_access(plan.url, plan.access)
     if plan.variant is not None and plan.variant not in PLANTED:
         load_variant(plan.variant)
@@ -31,6 +29,13 @@ def check_plan(plan: Plan) -> None:
         raise UsageError(
             f"{plan.workers} workers can't share {plan.load.concurrency} requests in flight", "use fewer workers"
         )
+
+
+def check_bounds(plan: Plan) -> None:
+    """Raise UsageError naming the first number that is out of range."""
+    for key, value, low, high in _bounds(plan):
+        if not low <= value <= high:
+            raise UsageError(f"the plan's {key} {value:g} is out of range", f"it takes {low:g} to {high:g}")
 
 
 def check_meeting(plan: Plan) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 
+import msgspec
+
 from mmload.analyse.load import measure_window
 from mmload.judge.validity import faults_of
 from mmload.selftest import faults, plants
@@ -12,6 +14,7 @@ from mmload.selftest.hogs import hogs
 from mmload.selftest.looks_figures import clean_run
 from mmload.selftest.seen import Seen, by_exit, by_gate
 from mmload.selftest.workbench import Made, NotJudged, Setup, Workbench, judged
+from mmload.store.append import write_document
 from mmload.store.layout import new_run_id
 from mmload.store.read import Run
 
@@ -70,6 +73,7 @@ def cut_records(bench: Workbench) -> Seen:
     whole = clean_run(bench)
     cut = bench.out / new_run_id(whole.manifest.variant)
     shutil.copytree(whole.layout.path, cut)
+    write_document(cut / whole.layout.manifest.name, msgspec.structs.replace(whole.manifest, run_id=cut.name))
     bench.used.append(cut.name)
     lines = whole.layout.requests.read_text(encoding="utf-8").splitlines(keepends=True)
     first = len(lines) // 2

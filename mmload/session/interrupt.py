@@ -1,9 +1,13 @@
-"""SIGINT, SIGTERM and SIGHUP as a flag that the run looks at between two steps: nothing is torn down half-way."""
+"""SIGINT, SIGTERM and SIGHUP as a flag that the run looks at between two steps: nothing is torn down half-way.
+
+They nest: a campaign catches them around its runs. A signal that a run caught too late to obey is handed to who catches
+them around it, when the run's block ends.
+"""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
@@ -41,3 +45,11 @@ def interruption() -> Iterator[Interruption]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _hand_on(caught, before)
+
+
+def _hand_on(caught: Interruption, before: Mapping[signal.Signals, object]) -> None:
+    handler = None if caught.signal is None else before.get(signal.Signals(caught.signal))
+    outer = getattr(handler, "__self__", None)
+    if isinstance(outer, Interruption) and outer.signal is None:
+        outer.signal = caught.signal

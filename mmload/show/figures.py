@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mmload.model.campaign import MAIN_SCENE
@@ -64,14 +64,14 @@ def limit_text(criterion: CriterionResult) -> str:
 
 def figure_and_bounds(criterion: CriterionResult, infinity: str = "∞") -> tuple[str, str]:
     """('142', '131 to 188'), with the same decimals. An end that nothing bounds is infinite, and so is a figure that
-    has a bound and no value. The bounds read 'exact' where there is nothing to estimate, and are empty without a
-    figure."""
+    has a bound and no value. The bounds read 'exact' where the figure was counted, and are empty without a figure."""
     value, low, high = criterion.value, criterion.low, criterion.high
-    if value is None and low is None and high is None:
+    if value is low is high is None and not criterion.infinite:
         return MISSING, ""
-    if low == value == high:
+    if low == value == high and value is not None and criterion.confidence is None:
         return f"{value:g}", "exact"
-    ends = (math.inf if value is None else value, -math.inf if low is None else low, math.inf if high is None else high)
+    lowest = math.inf if "low" in criterion.infinite else -math.inf
+    ends = (math.inf if value is None else value, lowest if low is None else low, math.inf if high is None else high)
     moved = criterion.limit + criterion.margin * (1 if criterion.op in {"<", "<="} else -1)
     shown, least, greatest = figures(ends, infinity, most=4, limit=moved)
     return shown, f"{least} to {greatest}"
@@ -82,6 +82,15 @@ def figures_text(criterion: CriterionResult) -> str:
     figure, bounds = figure_and_bounds(criterion)
     said = f"{figure} ({bounds})" if bounds else "no figure"
     return f"{said}, n {criterion.n:,}"
+
+
+def first_needing(criteria: Iterable[CriterionResult]) -> dict[str, CriterionResult]:
+    """What is needed -> the first of the criteria that need it."""
+    first: dict[str, CriterionResult] = {}
+    for criterion in criteria:
+        if criterion.needed:
+            first.setdefault(criterion.needed, criterion)
+    return first
 
 
 def remarks(criterion: CriterionResult, verdict: Verdict) -> list[str]:

@@ -59,6 +59,8 @@ def _properties(verdict: Verdict, scene: SceneResults) -> Iterator[tuple[str, st
         yield "looks", looks
     if verdict.campaign:
         yield "campaign", verdict.campaign
+    if scene.runs.load:
+        yield "load", scene.runs.load
     yield "candidate", ", ".join(scene.runs.candidate)
     for baseline, runs in scene.runs.baselines.items():
         yield f"baseline {baseline}", ", ".join(runs)

@@ -12,6 +12,7 @@ from mmload.show.figures import (
     confidence_text,
     criterion_text,
     figure_and_bounds,
+    first_needing,
     looks_text,
     remarks,
 )
@@ -49,14 +50,15 @@ def _forced(verdict: Verdict) -> Iterator[str]:
 def _scene(scene: SceneResults, verdict: Verdict) -> Iterator[list[str]]:
     runs = {"candidate": scene.runs.candidate}
     runs |= {f"baseline {name}": made for name, made in scene.runs.baselines.items()}
-    yield [f"- {escaped(side)}: {', '.join(map(code, made)) or 'no run'}" for side, made in runs.items()]
+    load = [f"- load: {escaped(scene.runs.load)}"] if scene.runs.load else []
+    yield [*load, *(f"- {escaped(side)}: {', '.join(map(code, made)) or 'no run'}" for side, made in runs.items())]
     if scene.criteria:
         yield [
             "| criterion | figure | bounds | n | verdict | evidence |",
             "|:--|--:|:--|--:|:--|:--|",
             *(_row(criterion, verdict) for criterion in scene.criteria),
         ]
-        yield [note for criterion in scene.criteria for note in _notes(criterion)]
+        yield [*_needed(scene), *(note for criterion in scene.criteria for note in _differences(criterion))]
 
 
 def _row(criterion: CriterionResult, verdict: Verdict) -> str:
@@ -64,8 +66,8 @@ def _row(criterion: CriterionResult, verdict: Verdict) -> str:
     apart = "".join(f" ({remark})" for remark in remarks(criterion, verdict))
     cells = (
         f"{code(criterion_text(criterion))}{apart}".replace("|", "\\|"),
-        figure,
-        _together(bounds),
+        escaped(figure),
+        _together(escaped(bounds)),
         f"{criterion.n:,}",
         _word(criterion.verdict),
         escaped(criterion.evidence),
@@ -73,10 +75,14 @@ def _row(criterion: CriterionResult, verdict: Verdict) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _notes(criterion: CriterionResult) -> Iterator[str]:
-    """What would decide a criterion, and which answers are not the baseline's."""
-    if criterion.needed:
-        yield f"- {code(criterion_text(criterion))}: {escaped(criterion.needed)}"
+def _needed(scene: SceneResults) -> Iterator[str]:
+    """What would decide the open criteria, each need once."""
+    for needed in first_needing(scene.criteria):
+        asking = (code(criterion_text(criterion)) for criterion in scene.criteria if criterion.needed == needed)
+        yield f"- {', '.join(asking)}: {escaped(needed)}"
+
+
+def _differences(criterion: CriterionResult) -> Iterator[str]:
     if criterion.differences:
         yield f"- {code(criterion_text(criterion))}: answers that differ"
         yield from map(_difference, criterion.differences)

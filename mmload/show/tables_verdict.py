@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
@@ -13,7 +13,9 @@ from mmload.show.figures import (
     SceneResults,
     by_scene,
     confidence_text,
+    criterion_text,
     figure_and_bounds,
+    first_needing,
     limit_text,
     looks_text,
     remarks,
@@ -62,6 +64,8 @@ def _judged(verdict: Verdict, sheet: Sheet) -> Iterator[Text]:
 
 
 def _runs(scene: SceneResults, sheet: Sheet) -> Iterator[Text]:
+    if scene.runs.load:
+        yield from fact("load", [styled(scene.runs.load)], sheet)
     yield from fact("candidate", [styled(runs_text(scene.runs.candidate))], sheet)
     baselines = [styled(f"{name}: {runs_text(runs)}") for name, runs in scene.runs.baselines.items()]
     yield from fact("baselines", baselines, sheet)
@@ -86,12 +90,13 @@ def _scenes(verdict: Verdict, sheet: Sheet, shared: str) -> Iterator[list[Text]]
     scenes = by_scene(verdict)
     criteria = [criterion for scene in scenes for criterion in scene.criteria]
     head, *rows = grid(_COLUMNS, [_criterion(criterion, sheet) for criterion in criteria], sheet)
-    left = iter(rows)
+    left, first_with = iter(rows), first_needing(criteria)
     for scene in scenes:
         lines = [styled((f"on {scene.name}", "bold")), *_runs(scene, sheet)] if len(scenes) > 1 else []
-        lines.append(head)
+        lines += [head] if scene.criteria or not criteria else []
         for criterion in scene.criteria:
-            lines += [next(left), *_details(criterion, verdict, sheet, shared)]
+            lines += [next(left), *_details(criterion, verdict, sheet, shared), *_needed(criterion, first_with, sheet)]
+            lines += _differences(criterion, sheet)
         yield lines
 
 
@@ -107,19 +112,25 @@ def _criterion(criterion: CriterionResult, sheet: Sheet) -> list[Text]:
 
 
 def _details(criterion: CriterionResult, verdict: Verdict, sheet: Sheet, shared: str) -> Iterator[Text]:
-    """Where the figure comes from, on one line where it passed; what is needed, and what differs."""
+    """Where the figure comes from."""
     said = remarks(criterion, verdict)
     if criterion.baseline_on:
         said.append(f"the baseline on {criterion.baseline_on}")
     said += [f"n {criterion.n:,}"] if criterion.n or not shared else []
     said += [criterion.evidence] if criterion.evidence != shared else []
-    line = styled((_INDENT + "; ".join(filter(None, said)), LABEL))
-    if said and criterion.verdict == "PASS":
-        yield cut(line, sheet.width, sheet.glyphs)
-    elif said:
-        yield from paragraph(line[len(_INDENT) :], sheet, _INDENT)
+    if said:
+        yield from paragraph(styled(("; ".join(filter(None, said)), LABEL)), sheet, _INDENT)
+
+
+def _needed(criterion: CriterionResult, first_with: Mapping[str, CriterionResult], sheet: Sheet) -> Iterator[Text]:
+    """What would decide it: a run that several criteria lack is asked for once."""
     if criterion.needed:
-        yield from paragraph(styled((f"needed: {criterion.needed}", LABEL)), sheet, _INDENT)
+        first = first_with[criterion.needed]
+        needed = criterion.needed if first is criterion else f"as above, for {criterion_text(first)}"
+        yield from paragraph(styled((f"needed: {needed}", LABEL)), sheet, _INDENT)
+
+
+def _differences(criterion: CriterionResult, sheet: Sheet) -> Iterator[Text]:
     for difference in criterion.differences:
         yield from _difference(difference, sheet)
     if criterion.more_differences:

@@ -11,7 +11,7 @@ from typing import IO
 from rich.console import Console
 from rich.text import Text
 
-from mmload.errors import MmloadError
+from mmload.errors import FolderError, MmloadError
 from mmload.show.terminal_sheet import styled
 
 
@@ -44,9 +44,14 @@ class LastingConsole(Console):
         try:
             super()._check_buffer()
         except OSError as error:
-            if error.errno != errno.EIO:  # what a terminal that hung up answers
-                raise
             self.on_broken_pipe()
+            if error.errno != errno.EIO:  # what a terminal that hung up answers
+                raise unwritable(error) from error
+
+
+def unwritable(error: OSError) -> FolderError:
+    """What is said of output that can't be written, as to a file on a full disk."""
+    return FolderError(f"the output cannot be written: {error.strerror}", "make room, or write it elsewhere")
 
 
 def give_up_output(stream: IO[str]) -> None:
@@ -61,9 +66,9 @@ def print_document(text: str) -> None:
     try:
         print(text, end="", flush=True)
     except OSError as error:
-        if error.errno not in {errno.EPIPE, errno.EIO}:
-            raise
         give_up_output(sys.stdout)
+        if error.errno not in {errno.EPIPE, errno.EIO}:
+            raise unwritable(error) from error
 
 
 def render_error(error: MmloadError) -> Text:

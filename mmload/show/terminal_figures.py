@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 
 MISSING = "-"
-_MOST_DECIMALS = 9
+_MOST_DIGITS = 4  # of a number beside a limit
+_MOST_DECIMALS = 7
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 # C0, DEL and C1 (escape sequences among them), and the marks that reorder a line (Unicode UAX #9).
 _UNPRINTABLE = dict.fromkeys(
@@ -24,16 +25,18 @@ def figures(
     values: Iterable[float | None], infinity: str = "inf", most: int = 2, limit: float | None = None
 ) -> list[str]:
     """Numbers that belong together, written with the same decimals: enough for three digits of the smallest that is
-    not zero, at most `most`, and one where a number has four digits; more where a number would otherwise read as the
-    `limit` that it is not. Thousands are grouped; None and NaN are '-'."""
+    not zero, at most `most`, and one where a number has four digits. Where a number would then read as the `limit` that
+    it is not, more, up to its fourth digit; and if that is not enough, it is only said to be '<' or '>' than the limit.
+    Thousands are grouped; None and NaN are '-'."""
     known = list(values)
     finite = [v for v in known if v is not None and math.isfinite(v)]
     sizes = [abs(v) for v in finite if v != 0]
     wanted = 2 - math.floor(math.log10(min(sizes))) if sizes else 0
     decimals = max(0, min(wanted, 1 if max(sizes, default=0) >= 1000 else most))
-    while decimals < _MOST_DECIMALS and any(v != limit and round(v, decimals) == limit for v in finite):
-        decimals += 1
-    return [_figure(value, decimals, infinity) for value in known]
+    for value in finite:
+        if enough := _decimals_beside(value, decimals, limit):
+            decimals = max(decimals, enough)
+    return [_beside(value, decimals, limit) + _figure(value, decimals, infinity) for value in known]
 
 
 def figure(value: float | None, infinity: str = "inf", most: int = 4) -> str:
@@ -79,6 +82,21 @@ def stopwatch(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """'1 request', '2,000 requests'."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _decimals_beside(value: float, decimals: int, limit: float | None) -> int | None:
+    """How many more tell a number from the limit; None where no more do than it may have."""
+    if not _beside(value, decimals, limit):
+        return decimals
+    most = min(_MOST_DECIMALS, _MOST_DIGITS - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return next((more for more in range(decimals + 1, most + 1) if round(value, more) != limit), None)
+
+
+def _beside(value: float | None, decimals: int, limit: float | None) -> str:
+    """On which side of the limit a number lies that would read as it; empty where it does not."""
+    if value is None or limit is None or value == limit or round(value, decimals) != limit:
+        return ""
+    return "<" if value < limit else ">"
 
 
 def _figure(value: float | None, decimals: int, infinity: str) -> str:

@@ -115,3 +115,14 @@ def test_the_cost_of_all_workers_is_added_up():
 def test_without_samples_nothing_is_claimed():
     found = generator_health(table_of([]), 0, [], WINDOW)
     assert (found.longest_stall_ms, found.cpu_pct, found.lag_p99_ms, found.cpu_s_per_1000_requests) == (None,) * 4
+
+
+def test_a_short_window_in_which_one_sample_falls_is_no_silence():
+    window = Window(START_NS, START_NS + S // 2, complete=True)
+    assert generator_health(table_of(()), 0, samples([0.26]), window).longest_stall_ms <= 10.0
+
+
+def test_what_a_run_that_was_ended_early_says_no_more_is_no_stall():
+    ended = generator_health(table_of(()), 0, samples([0.25, 0.5]), WINDOW, "the server died")
+    assert ended.longest_stall_ms == 1.0
+    assert generator_health(table_of(()), 0, samples([0.25, 0.5]), WINDOW).longest_stall_ms == 9250.0

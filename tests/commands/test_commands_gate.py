@@ -1,6 +1,7 @@
 """`mmload gate` as a user calls it: what may be named, what is refused, and what --run makes. No server is started: runs
 are made folders."""
 
+import hashlib
 import json
 import shutil
 
@@ -170,7 +171,9 @@ def test_several_runs_of_a_variant_are_its_rounds(folder):
     assert verdict["scenes"]["main"] == {
         "candidate": [runs[1].run_id, runs[3].run_id],
         "baselines": {"original": [runs[0].run_id, runs[2].run_id]},
+        "load": "images-small, 100 req/s, TP 2, standin 1, stand-in",
     }
+    assert verdict["gate_sha256"] == hashlib.sha256(GATE.encode()).hexdigest()
     assert (verdict["candidate"], verdict["baselines"]) == (runs[3].run_id, {"original": runs[2].run_id})
 
 
@@ -182,6 +185,14 @@ def test_a_github_job_gets_the_table_on_its_summary_page(folder, monkeypatch):
     gate("--gate", "mine.toml")
     assert page.read_text().startswith("before\n")
     assert "error_rate" in page.read_text()
+
+
+def test_a_summary_page_that_cannot_be_written_is_a_warning(folder, monkeypatch):
+    run = run_of(folder)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "nowhere" / "summary.md"))
+    result = gate("--gate", "mine.toml", run.run_id)
+    assert (result.exit_code, result.exception.__class__) == (3, SystemExit)
+    assert "warning: no table on the summary page" in result.stderr
 
 
 @pytest.fixture
@@ -305,6 +316,31 @@ def test_a_campaign_is_judged_by_the_gate_that_it_was_made_for_unless_another_is
     (folder / "own.toml").unlink()
     assert json.loads(gate(stored.campaign.campaign_id, "--json").stdout)["gate"] == "mine"
     assert json.loads(gate(stored.campaign.campaign_id, "--gate", "smoke", "--json").stdout)["gate"] == "smoke"
+
+
+def test_the_newest_run_of_a_campaign_is_judged_by_the_gate_that_it_was_made_for(folder, maker):
+    judged(*MAKE)
+    (stored,) = list_campaigns(folder / "profiles")
+    found = json.loads(gate("--json").stdout)
+    assert (found["gate"], found["campaign"]) == ("mine", stored.campaign.campaign_id)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("asked", [["--gate", "smoke"], ["--candidate", "original"]])
+def test_the_verdict_of_a_campaign_is_that_of_its_own_gate_and_candidate(folder, maker, named, asked):
+    judged(*MAKE)
+    (stored,) = list_campaigns(folder / "profiles")
+    kept = stored.layout.verdict.read_bytes()
+    gate(*asked, *([stored.campaign.campaign_id] if named else []))
+    assert stored.layout.verdict.read_bytes() == kept
+
+
+@pytest.mark.parametrize("more", [[], ["--run", "--candidate", "shm"]])
+def test_a_gate_without_a_name_is_an_error(folder, more):
+    run_of(folder)
+    error = refusal("--gate", "", *more)
+    assert (error.exit_code, str(error)) == (UsageError.exit_code, "--gate names no gate")
+    assert "release" in error.hint
 
 
 def test_a_campaign_is_not_judged_beside_other_runs(folder, maker):

@@ -212,3 +212,13 @@ def test_a_host_that_was_not_at_rest_is_named():
 
     said = host_warnings(campaign_with([host(3.0, 5), host(61.0, 5), host(2.0, 8)]))
     assert said == ["the host was 61 % busy before run-1", "the processors were throttled for heat before run-2"]
+
+
+@pytest.mark.parametrize(
+    ("truth", "named"), [({"seed": 7}, "seed: 0, not 7"), ({"rate_rps": 40.0, "response_ms": None}, "load:")]
+)
+def test_runs_that_met_other_requests_are_refused_with_what_differs_and_can_be_forced(tmp_path, truth, named):
+    sides = {"original": [make_run(tmp_path, "original")], "shm": [make_run(tmp_path, "shm", number=1, **truth)]}
+    with pytest.raises(UsageError, match=named):
+        compare(sides, "original")
+    assert named in compare(sides, "original", force=True).forced[0]

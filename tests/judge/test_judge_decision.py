@@ -86,6 +86,15 @@ def test_of_several_runs_the_rounds_are_counted():
     assert said == "260 more requests (3 s of the same load: 2 more rounds)"
 
 
+def test_figures_at_the_limit_are_told_that_alone_and_not_a_least_as_well():
+    assert needed(ERRORS, 4_000, 4).startswith("too near the limit")
+
+
+def test_so_few_requests_that_a_thousand_times_as_many_decide_nothing_are_not_said_to_be_at_the_limit():
+    said = needed(P99, 5, 0, design_effect=40)
+    assert said == "at least 11,918 more requests, none of them over the limit (2,384 s of the same load)"
+
+
 def test_an_error_rate_of_nothing_can_not_be_shown():
     assert needed(msgspec.structs.replace(ERRORS, op="<=", limit=0.0), 100, 0).startswith("too near the limit")
 

@@ -73,6 +73,25 @@ def test_errors_and_timeouts_count_as_over_any_latency_limit(tmp_path):
     assert (result.verdict, result.value) == ("FAIL", None)
 
 
+def test_a_server_that_answers_nothing_has_infinite_times_and_says_so_where_json_can_not(tmp_path):
+    result = result_of(make_run(tmp_path, outcomes=dict.fromkeys(range(4_000), "timeout")), "response_p99_ms < 500")
+    assert (result.verdict, result.value, result.low, result.high) == ("FAIL", None, None, None)
+    assert result.infinite == ["value", "low", "high"]
+    short = result_of(make_run(tmp_path, number=1), "response_p99_ms < 500")
+    assert (short.verdict, short.high, short.infinite) == ("INCONCLUSIVE", None, ["high"])
+
+
+def test_a_figure_that_is_missing_is_not_infinite(tmp_path):
+    result = result_of(make_run(tmp_path, stack_samples=0), "cpu_work_pct < 60")
+    assert (result.value, result.infinite) == (None, [])
+
+
+def test_what_was_counted_has_no_confidence_and_what_was_estimated_has_one(tmp_path):
+    run = make_run(tmp_path, response_ms=np.full(4_000, 90.0))
+    verdict = verdict_on(run, "modalities_covered >= 1", "response_p50_ms < 500")
+    assert [(c.low == c.value == c.high, c.confidence) for c in verdict.criteria] == [(True, None), (True, 0.95)]
+
+
 @pytest.mark.parametrize(("n_errors", "verdict"), [(0, "PASS"), (3, "INCONCLUSIVE"), (60, "FAIL")])
 def test_an_error_rate_is_judged_by_its_bounds(tmp_path, n_errors, verdict):
     outcomes = dict.fromkeys(range(0, n_errors * 60, 60), "http_error")
@@ -87,6 +106,12 @@ def test_cpu_is_judged_on_the_busiest_rank(tmp_path):
     assert "scheduler_TP1" in result.evidence
     assert result.low < result.value < result.high
     assert result_of(run, "cpu_total_pct < 95").verdict == "PASS"
+
+
+def test_a_rank_that_burnt_nothing_at_all_is_no_evidence_of_little_work(tmp_path):
+    result = result_of(make_run(tmp_path, cpu_pct={"scheduler_TP1": 0.0}), "cpu_work_pct < 60")
+    assert result.verdict == "INCONCLUSIVE"
+    assert result.needed == "scheduler_TP1 burnt no CPU at all in the measure window: that is no figure of work"
 
 
 def test_without_stacks_work_is_unknown_and_no_pass(tmp_path):
@@ -154,6 +179,35 @@ def test_no_regression_is_shown_by_bounds_and_not_by_the_absence_of_a_difference
     assert against(sides, "response_p99_ratio < 1.001").verdict == "INCONCLUSIVE"
     assert against(sides, "response_p99_ratio < 1.2").verdict == "PASS"
     assert against(sides, "cpu_work_ratio < 1.2").verdict == "PASS"
+
+
+def test_a_p99_ratio_of_few_bursts_says_how_much_more_decides_it(tmp_path):
+    one_burst = {"response_ms": np.where(np.arange(4_000) // 60 == 20, 900.0, 60.0)}
+    result = against(pair(tmp_path, **one_burst, baseline=one_burst), "response_p99_ratio < 20")
+    assert (result.verdict, "order statistics" in result.evidence) == ("INCONCLUSIVE", True)
+    assert result.needed.endswith(" s of the same load)")
+    assert "more requests (" in result.needed
+
+
+@pytest.mark.parametrize("every", [1, 20])
+def test_a_candidate_whose_p99_is_infinite_fails_against_a_baseline_that_answers(tmp_path, every):
+    sides = pair(tmp_path, **LONG, baseline=LONG, outcomes=dict.fromkeys(range(0, 13_000, every), "timeout"))
+    result = against(sides, "response_p99_ratio < 1.05")
+    assert (result.verdict, result.value, result.infinite) == ("FAIL", None, ["value", "low", "high"])
+
+
+@pytest.mark.parametrize("every", [1, 20])
+def test_a_baseline_whose_p99_is_infinite_is_nothing_to_compare_with(tmp_path, every):
+    errors = {"outcomes": dict.fromkeys(range(0, 4_000, every), "timeout")}
+    result = against(pair(tmp_path, baseline=errors), "response_p99_ratio < 1.05")
+    assert (result.verdict, result.value, result.infinite) == ("INVALID", None, [])
+    assert "of its requests failed" in result.evidence
+
+
+def test_a_baseline_that_answers_in_no_time_at_all_is_nothing_to_compare_with(tmp_path):
+    at_once = {"response_ms": np.zeros(4_000), "lag_ms": 0.0}
+    result = against(pair(tmp_path, baseline=at_once), "response_p99_ratio < 1.05")
+    assert (result.verdict, result.needed) == ("INCONCLUSIVE", "the p99 of the baseline is 0")
 
 
 def test_identical_answers_are_shown_item_by_item(tmp_path):

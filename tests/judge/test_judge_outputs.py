@@ -91,6 +91,30 @@ def test_the_comparison_is_void_where_items_are_not_told_apart(tmp_path, answers
     assert figure.obstacle
 
 
+def test_a_difference_counts_though_the_baseline_gave_every_item_the_same_answer(tmp_path):
+    figure = identical(tmp_path, ({"answers": ("red", "red", "red", "pink")},), ({"answers": ("red",) * 4},))
+    (difference,) = figure.differences
+    assert (figure.value, difference.expected, difference.given) == (0.0, "It is red.", "It is pink.")
+
+
+@pytest.mark.parametrize(("answers", "value"), [((), None), (("red", "green", "blue", "pink"), 0.0)])
+def test_an_item_that_the_baseline_did_not_answer_is_nothing_to_hold_the_candidate_against(tmp_path, answers, value):
+    truth = {"answers": answers} if answers else {}
+    ours, theirs = side(tmp_path / "ours", "optimized", truth), side(tmp_path / "theirs", "original", {})
+    change_identity(theirs.runs[0].run, outcome="timeout", error="no answer in 30 s", output_sha256=None)
+    figure = METRICS["outputs_identical"].of_two(ours, theirs, TERMS)
+    assert figure.value == value
+    said = "no answer of the baseline to same-0 (no answer: timeout: no answer in 30 s)"
+    assert figure.evidence.endswith(f"1 of 4 items: same-3; {said}") if answers else figure.obstacle == said
+    assert [difference.item for difference in figure.differences] == (["same-3"] if answers else [])
+
+
+def test_what_one_run_of_the_baseline_did_not_answer_another_may_have(tmp_path):
+    ours, theirs = side(tmp_path / "ours", "optimized", {}, {}), side(tmp_path / "theirs", "original", {}, {})
+    change_identity(theirs.runs[0].run, outcome="timeout", error="no answer", output_sha256=None)
+    assert METRICS["outputs_identical"].of_two(ours, theirs, TERMS).value == 1.0
+
+
 def test_it_is_void_where_the_baseline_contradicts_itself(tmp_path):
     again = {"answers": ("red", "green", "blue", "black")}
     figure = identical(tmp_path, ({},), ({}, again))

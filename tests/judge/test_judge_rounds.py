@@ -180,3 +180,17 @@ def test_a_p99_with_one_burst_beyond_it_is_compared_by_order_statistics(tmp_path
     assert figure.value == 0.5
     assert "order statistics" in figure.evidence
     assert figure.low <= 0.5 <= figure.high
+
+
+def test_a_server_that_fails_every_request_fails_the_error_rate(tmp_path):
+    run = Rounds([make_run(tmp_path, duration_s=10, outcomes=dict.fromkeys(range(1000), "http_error"))])
+    figure = METRICS["error_rate"].of_one(run, Terms(0.95, 5.0))
+    assert figure.value == 1.0
+    assert figure.low > 0.9
+
+
+def test_one_start_of_four_that_answers_nothing_is_seen_however_the_starts_differ(tmp_path):
+    dead = dict.fromkeys(range(3200), "timeout")
+    runs = [make_run(tmp_path, duration_s=32, seed=n, number=n, outcomes=dead if n == 2 else {}) for n in range(4)]
+    assert METRICS["error_rate"].of_one(Rounds(runs), Terms(0.95, 1.0)).low > 0.001
+    assert METRICS["response_p99_ms"].of_one(Rounds(runs), Terms(0.95, 40.0)).low > 500

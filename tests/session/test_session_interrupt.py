@@ -67,3 +67,21 @@ def test_a_run_whose_terminal_hangs_up_is_sealed(tmp_path):
     (folder,) = (tmp_path / "out").iterdir()
     assert json.loads((folder / "manifest.json").read_text())["status"] == "partial"
     assert json.loads((folder / "summary.json").read_text())["requests"] > 0
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_that_came_too_late_for_a_run_ends_what_makes_the_runs():
+    with interruption() as campaign:
+        with interruption():
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted) as caught:
+            campaign.check()
+    assert caught.value.exit_code == 143
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_run_without_a_signal_ends_nothing_else():
+    with interruption() as campaign:
+        with interruption():
+            pass
+        campaign.check()

@@ -331,6 +331,7 @@ def verdict_of_scenes(**changes: Any) -> Verdict:
         warnings=["look 3 of 1 planned: who looks again until it passes is told so too often"],
         scenes={
             "main": JudgedRuns(
+                load="images-small, 100 req/s, TP 4, standin 0.1.0, stand-in",
                 candidate=rounds("optimized", 4),
                 baselines={"original": rounds("original", 4), "rollback": rounds("rollback", 4)},
             ),
@@ -396,6 +397,7 @@ def verdict_of_scenes(**changes: Any) -> Verdict:
                 required=False,
                 verdict="INCONCLUSIVE",
                 evidence="processes.jsonl: scheduler_TP0",
+                confidence=0.99,
                 needed="1,768 s more: it is judged over 1,800 s and longer",
             ),
             criterion(
@@ -405,7 +407,6 @@ def verdict_of_scenes(**changes: Any) -> Verdict:
                 baseline="original",
                 baseline_on="main",
                 on="single-rank",
-                confidence=0.99,
                 value=1.0,
                 low=1.0,
                 high=1.0,

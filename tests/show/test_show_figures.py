@@ -37,9 +37,15 @@ def test_figures_that_belong_together_have_the_same_decimals():
 
 
 def test_a_figure_never_reads_as_the_limit_that_it_is_not():
-    assert figures([499.96, 480], limit=500) == ["499.96", "480.00"]
+    assert figures([499.8, 480], limit=500) == ["499.8", "480.0"]
     assert figures([500, 480], limit=500) == ["500", "480"]
-    assert figures([0.00099999], most=4, limit=0.001) == ["0.00099999"]
+    assert figures([0.0009991, 0.0005], most=4, limit=0.001) == ["0.000999", "0.000500"]
+
+
+def test_a_figure_that_four_digits_do_not_tell_from_the_limit_is_said_to_be_less_or_more():
+    assert figures([0.0005, 0.000999999, 0.00100001], most=4, limit=0.001) == ["0.0005", "<0.0010", ">0.0010"]
+    assert figures([499.996, 500.004], limit=500) == ["<500", ">500"]
+    assert figures([0.00000001, 0.0], most=4, limit=0) == [">0.0000", "0.0000"]
 
 
 @given(st.lists(st.none() | st.floats(allow_nan=True, allow_infinity=True), max_size=6))

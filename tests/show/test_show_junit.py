@@ -48,6 +48,11 @@ def test_a_case_carries_criterion_figure_bounds_number_and_evidence():
     assert case.find("system-out").text == f"{figures}: requests.jsonl: exact order statistics"
 
 
+def test_times_that_are_infinite_are_said_to_be():
+    dead = msgspec.structs.replace(PASSED, value=None, low=None, high=None, infinite=["value", "low"], verdict="FAIL")
+    assert only_case(dead).find("failure").get("message").startswith("FAIL: ∞ (∞ to ∞), n 13,000; ")
+
+
 def test_what_is_needed_is_in_the_message():
     open_ = msgspec.structs.replace(PASSED, verdict="INCONCLUSIVE", value=None, low=None, high=None, needed="40 s more")
     assert only_case(open_).find("error").get("message") == "INCONCLUSIVE: no figure, n 13,000; 40 s more"
@@ -71,6 +76,7 @@ def test_each_scene_is_a_suite_that_names_its_runs():
     properties = {one.get("name"): one.get("value") for one in suites[0].iter("property")}
     assert properties["candidate"].split(", ")[3] == "20261120T031403Z-optimized-77a3"
     assert properties["baseline rollback"].startswith("20261120T031400Z-rollback-77a0, ")
+    assert properties["load"] == "images-small, 100 req/s, TP 4, standin 0.1.0, stand-in"
     assert properties["looks"] == "look 3 of 1 planned"
     assert suites[0].find("system-err").text.startswith("forced: original: model: stand-in, not qwen\nlook 3 of 1")
 

@@ -74,6 +74,14 @@ def test_what_takes_from_the_verdicts_weight_stands_above_the_tables():
     assert "⚠️ look 3 of 1 planned" in head
 
 
+def test_what_was_run_stands_above_the_runs_and_a_run_that_several_lack_is_asked_for_once():
+    load = "images-small, 100 req/s, TP 4, standin 0.1.0, stand-in"
+    assert f"### main\n\n- load: {load}\n- cand" in to_markdown(verdict_of_scenes())
+    lacking = msgspec.structs.replace(P99, needed="mmload run")
+    text = to_markdown(verdict(criteria=[lacking, msgspec.structs.replace(lacking, limit=300)]))
+    assert "\n- `response_p99_ms < 500`, `response_p99_ms < 300`: mmload run\n" in text
+
+
 def test_answers_that_differ_are_shown_with_both_texts_and_their_runs():
     text = to_markdown(verdict_of_scenes())
     shown = words_of(rendered(text))

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import get_args
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from show_samples import criterion, drawn, drawn_lines, verdict, verdict_of_scenes
 
-from mmload.model.result import CriterionResult, VerdictWord
+from mmload.model.result import CriterionResult, JudgedRuns, VerdictWord
 from mmload.show.figures import criterion_text, figure_and_bounds
 from mmload.show.tables_verdict import render_verdict
 
@@ -69,6 +70,7 @@ def test_what_all_criteria_rest_on_is_said_once():
         ({"high": None}, "480 to ∞"),
         ({"low": None, "high": None}, "-∞ to ∞"),
         ({"low": 490, "high": 490, "value": 490}, "exact"),
+        ({"low": 490, "high": 490, "value": 490, "confidence": 0.95}, "490 to 490"),
     ],
 )
 def test_an_end_that_nothing_bounds_reads_as_infinite(ends, text):
@@ -79,7 +81,35 @@ def test_an_end_that_nothing_bounds_reads_as_infinite(ends, text):
 def test_a_figure_that_is_infinite_reads_so_and_one_that_is_missing_does_not():
     infinite = criterion("response_p99_ms", "<", 600, value=None, low=700, high=None)
     missing = criterion("response_p99_ms", "<", 600, value=None, low=None, high=None)
+    wholly = msgspec.structs.replace(missing, infinite=["value", "low", "high"])
     assert (figure_and_bounds(infinite), figure_and_bounds(missing)) == (("∞", "700 to ∞"), ("-", ""))
+    assert figure_and_bounds(wholly) == ("∞", "∞ to ∞")
+
+
+def test_no_word_of_a_passing_line_is_lost():
+    caution = "one run of each, so not how two starts differ"
+    judged = verdict(criteria=[criterion("qps_ratio", ">", 1, evidence=f"requests.jsonl: {'block ' * 20}; {caution}")])
+    assert caution in " ".join("\n".join(lines(judged)).split())
+
+
+def test_a_run_that_several_criteria_lack_is_asked_for_once():
+    command = "no run of rollback to compare with: mmload run --variant rollback --rate 100"
+    lacking = {"baseline": "rollback", "verdict": "INCONCLUSIVE", "needed": command}
+    written = lines(
+        verdict(criteria=[criterion(name, ">", 1, **lacking) for name in ("qps_ratio", "cpu_work_ratio")]), 140
+    )
+    assert "\n".join(written).count(command) == 1
+    assert "    needed: as above, for qps_ratio > 1 vs rollback" in written
+
+
+def test_what_was_run_stands_above_the_runs_of_each_scene():
+    written = "\n".join(lines(verdict_of_scenes(), 140))
+    assert "on main\nload        images-small, 100 req/s, TP 4, standin 0.1.0, stand-in\ncandidate " in written
+
+
+def test_a_scene_that_nothing_was_asked_of_has_no_empty_table():
+    judged = verdict(scenes={"main": JudgedRuns(candidate=["a"]), "one": JudgedRuns(candidate=["b"])})
+    assert "\n".join(lines(judged, 140)).count("criterion ") == 1
 
 
 def test_a_margin_stands_beside_the_limit_that_it_moves():
