@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import msgspec
 
 from mmload.campaign import order
 from mmload.errors import FolderError, RunInvalid, ServerError, UsageError
+from mmload.judge.comparable import differences_of_servers
 from mmload.judge.validity import faults_of
 from mmload.model.campaign import Attempt, Campaign, HostState, Slot
 from mmload.model.live import LiveView
@@ -24,7 +25,7 @@ from mmload.serve.target import preflight
 from mmload.session.crew import Show
 from mmload.session.interrupt import Interruption, interruption
 from mmload.session.run import run as run_session
-from mmload.store.campaigns import making, write_campaign
+from mmload.store.campaigns import lost_runs, making, write_campaign
 from mmload.store.read import Run
 
 Session = Callable[[Plan, Path, Show, Callable[[Run], None], Membership], Run]
@@ -60,17 +61,21 @@ def make(campaign: Campaign, out: Path, onlooker: Onlooker | None = None, means:
     """Make every run that the campaign lacks; returns it as it is in the end, which is complete.
 
     A run that is INVALID by the generator's fault is made again, `campaign.remakes` times at most; the last one counts,
-    whatever it is. A server that dies or hangs under load is evidence: its run is kept as failed, and others follow.
+    whatever it is. A server that dies or hangs under load is evidence: its run is kept as failed, and others follow. A
+    run whose folder is gone is made again too.
 
     Whatever ends it early, the campaign is written first and can be given to `make` again. Raises UsageError (a plan
-    that can't be carried out, servers with different idle policies), ServerError (a server that never came under load;
-    its variant is named), RunInvalid (runs of one round that were sent different requests), FolderError or Interrupted.
+    that can't be carried out, servers that differ in more than their variants), ServerError (a server that never came
+    under load; its variant is named), RunInvalid (runs of one round that were sent different requests), FolderError or
+    Interrupted.
     """
     maker = _Maker(campaign, out, onlooker or Nobody(), means or Means())
     maker.check_plans()
     with making(campaign.campaign_id, out), interruption() as interrupted:
         try:
             maker.note(status="running", error=None)
+            maker.give_up_lost()
+            maker.check_kept()
             for place in range(len(campaign.slots)):
                 maker.fill(place, interrupted)
         except BaseException as failure:
@@ -104,6 +109,21 @@ class _Maker:
         self.campaign = msgspec.structs.replace(self.campaign, **facts)
         write_campaign(self.campaign, self._out)
 
+    def give_up_lost(self) -> None:
+        lost = lost_runs(self.campaign, self._out)
+        for place, slot in enumerate(self.campaign.slots):
+            if slot.run_id is not None and slot.run_id in lost:
+                what = "manifest" if (self._out / slot.run_id).is_dir() else "run folder"
+                self._note_attempt(place, slot.run_id, [f"its {what} is gone"])
+                self._note_slot(place, run_id=None, host=None)
+
+    def check_kept(self) -> None:
+        """Where the runs that are there are of different servers, no further run makes them comparable."""
+        made = [slot for slot in self.campaign.slots if slot.run_id is not None]
+        self._refuse_apart(
+            self._apart(Run(self._out / str(slot.run_id)), slot.scene, made[:place]) for place, slot in enumerate(made)
+        )
+
     def fill(self, place: int, interrupted: Interruption) -> None:
         """Make the run of one place until it counts. One that has a run is left as it is."""
         remakes = 0
@@ -115,7 +135,7 @@ class _Maker:
             faults = faults_of(run)
             if faults and remakes < self.campaign.remakes:
                 remakes += 1
-                self._note_attempt(place, run, faults)
+                self._note_attempt(place, run.run_id, faults)
             else:
                 self._note_slot(place, run_id=run.run_id, host=host)
             self._onlooker.ended(self.campaign, place, run, faults)
@@ -137,15 +157,17 @@ class _Maker:
         except ServerError as failure:
             if sealed and _came_under_load(sealed[0]):
                 return sealed[0]
+            for run in sealed:
+                self._note_attempt(place, run.run_id, [str(failure)])
             raise type(failure)(f"{slot.variant}: {failure}", failure.hint) from failure
         except BaseException as failure:
             for run in sealed:
-                self._note_attempt(place, run, [str(failure) or type(failure).__name__])
+                self._note_attempt(place, run.run_id, [str(failure) or type(failure).__name__])
             raise
 
-    def _note_attempt(self, place: int, run: Run, reasons: list[str]) -> None:
+    def _note_attempt(self, place: int, run_id: str, reasons: list[str]) -> None:
         attempts = self.campaign.slots[place].attempts
-        self._note_slot(place, attempts=[*attempts, Attempt(run_id=run.run_id, reasons=reasons)])
+        self._note_slot(place, attempts=[*attempts, Attempt(run_id=run_id, reasons=reasons)])
 
     def _note_slot(self, place: int, **facts: object) -> None:
         slots = list(self.campaign.slots)
@@ -169,6 +191,24 @@ class _Maker:
             digests = (ours.schedule_sha256, ours.payloads_sha256)
             if slot.round == this.round and digests != (theirs.schedule_sha256, theirs.payloads_sha256):
                 raise RunInvalid(f"{run.run_id} was not sent the same requests at the same times as {other.run_id}")
+        self._refuse_apart([self._apart(run, this.scene, self.campaign.slots)])
+
+    def _apart(self, run: Run, scene: str, among: Iterable[Slot]) -> str | None:
+        """How a run's server differs, in more than its variant, from the first of the scene that came under load."""
+        of_scene = (slot.run_id for slot in among if slot.scene == scene)
+        made = (Run(self._out / run_id) for run_id in of_scene if run_id and run_id != run.run_id)
+        other = next(filter(_came_under_load, made), None)
+        if other is None or not _came_under_load(run):
+            return None
+        apart = differences_of_servers(run, other)
+        return f"{run.run_id} can't be compared with {other.run_id}: {'; '.join(apart)}" if apart else None
+
+    def _refuse_apart(self, found: Iterable[str | None]) -> None:
+        apart = [text for text in found if text]
+        if apart and not self.campaign.force:
+            hint = "remove the runs that should not count: mmload runs remove RUN"
+            by_force = ", or compare them all the same with --force" if self.campaign.kind == "compare" else ""
+            raise UsageError("; ".join(apart), hint + by_force)
 
 
 def _came_under_load(run: Run) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from mmload.errors import UsageError
+from mmload.errors import FolderError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +25,7 @@ def made_for(gate: Gate, candidate: str | None, out: Path, console: Console) -> 
     from mmload.commands.make_campaign import make_campaign  # noqa: PLC0415
     from mmload.plan.variants import load_variant  # noqa: PLC0415
     from mmload.serve.engines import split_name  # noqa: PLC0415
-    from mmload.store.campaigns import find_campaign  # noqa: PLC0415
+    from mmload.store.campaigns import find_campaign, lost_runs  # noqa: PLC0415
 
     if candidate is None:
         raise UsageError("--run makes runs of a candidate", "say of which variant: --candidate VARIANT")
@@ -35,22 +36,24 @@ def made_for(gate: Gate, candidate: str | None, out: Path, console: Console) -> 
         raise UsageError(f"the gate {gate.name} compares with {candidate}: it can't be the candidate too", hint)
     for scene in gate.scenes.values():
         split_name(scene.plan.engine or "")
-    campaign = _wanted(gate, candidate, out)
-    unfinished = next((same for same in _same(campaign, out) if same.campaign.status != "complete"), None)
-    if unfinished is not None:
-        campaign = unfinished.campaign
-        made = sum(slot.run_id is not None for slot in campaign.slots)
+    campaign = _wanted(gate, candidate)
+    same = list(_same(campaign, out))
+    unfinished = next((stored.campaign for stored in same if stored.campaign.status != "complete"), None)
+    if unfinished is None:
+        campaign = msgspec.structs.replace(campaign, earlier=_looks(same))
+    else:
+        campaign = unfinished
+        made = sum(slot.run_id is not None for slot in campaign.slots) - len(lost_runs(campaign, out))
         console.print(f"going on with {campaign.campaign_id}: {made} of {len(campaign.slots)} runs are there")
     make_campaign(campaign, out, console)
     return find_campaign(campaign.campaign_id, out)
 
 
-def _wanted(gate: Gate, candidate: str, out: Path) -> Campaign:
-    """What is to be made, and how often the same was judged before."""
+def _wanted(gate: Gate, candidate: str) -> Campaign:
     from mmload.model.campaign import Campaign  # noqa: PLC0415
     from mmload.store.campaigns import new_campaign_id  # noqa: PLC0415
 
-    campaign = Campaign(
+    return Campaign(
         campaign_id=new_campaign_id("gate"),
         kind="gate",
         variants=[*gate.baselines, candidate],
@@ -61,8 +64,6 @@ def _wanted(gate: Gate, candidate: str, out: Path) -> Campaign:
         gate_name=gate.name,
         candidate=candidate,
     )
-    judged = [same.campaign.campaign_id for same in _same(campaign, out) if same.layout.verdict.is_file()]
-    return msgspec.structs.replace(campaign, earlier=sorted(judged))
 
 
 def _slots(gate: Gate, candidate: str) -> Iterator[Slot]:
@@ -77,8 +78,27 @@ def _same(wanted: Campaign, out: Path) -> Iterator[StoredCampaign]:
     from mmload.store.campaigns import list_campaigns  # noqa: PLC0415
 
     for stored in list_campaigns(out):
-        if _asked_for(stored.campaign) == _asked_for(wanted):
+        try:
+            is_same = _asked_for(stored.campaign) == _asked_for(wanted)
+        except FolderError as error:
+            print(f"warning: passed over: {error}", file=sys.stderr)
+            continue
+        if is_same:
             yield stored
+
+
+def _looks(same: Sequence[StoredCampaign]) -> list[str]:
+    """Those that were judged and might have passed: an INVALID verdict could not, and one that can't be read might."""
+    judged = []
+    for stored in same:
+        try:
+            is_look = stored.verdict is not None and stored.verdict.verdict != "INVALID"
+        except FolderError as error:
+            print(f"warning: it counts as a look: {error}", file=sys.stderr)
+            is_look = True
+        if is_look:
+            judged.append(stored.campaign.campaign_id)
+    return sorted(judged)
 
 
 def _asked_for(campaign: Campaign) -> tuple[str | None, str | None, bytes]:

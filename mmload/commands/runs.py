@@ -15,6 +15,8 @@ from mmload.errors import FolderError, UsageError
 from mmload.plan.load_words import seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mmload.show.tables_runs import RunRow
     from mmload.store.read import Run
 
@@ -30,7 +32,7 @@ def list_runs(out: _Out = OUT, json: _Json = False) -> None:
     import msgspec  # noqa: PLC0415
 
     from mmload.show.tables_runs import render_runs  # noqa: PLC0415
-    from mmload.show.terminal import open_console  # noqa: PLC0415
+    from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
     from mmload.store.read import damaged_runs  # noqa: PLC0415
     from mmload.store.read import list_runs as stored_runs  # noqa: PLC0415
 
@@ -38,7 +40,7 @@ def list_runs(out: _Out = OUT, json: _Json = False) -> None:
         print(f"warning: {folder} is damaged: it has no manifest.json", file=sys.stderr)
     rows = [row for run in stored_runs(out) if (row := _row(run)) is not None]
     if json:
-        sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
+        print_document(msgspec.json.encode(rows).decode() + "\n")
         return
     open_console().print(render_runs(rows))
 
@@ -53,13 +55,13 @@ def show_run(
     from mmload.analyse.summary import summarise  # noqa: PLC0415
     from mmload.analyse.timeline import timeline  # noqa: PLC0415
     from mmload.show.tables_runs import render_run_show  # noqa: PLC0415
-    from mmload.show.terminal import open_console  # noqa: PLC0415
+    from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
     from mmload.store.read import find_run  # noqa: PLC0415
 
     stored = find_run(run, out)
     summary = summarise(stored)
     if json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n")
+        print_document(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n")
         return
     open_console().print(render_run_show(stored.manifest, summary, stored.verdict, timeline(stored)))
 
@@ -99,13 +101,14 @@ def remove_runs(
     out: _Out = OUT,
 ) -> None:
     """Remove run folders for good, damaged ones too."""
-    folders = [folder for name in runs for folder in _removable(name, out)]  # all of them or none
-    for folder in dict.fromkeys(folders):
+    folders = [folder.absolute() for name in runs for folder in _removable(name, out)]  # all of them or none
+    words = {folder: _left_incomplete(folder, folders) for folder in folders}
+    for folder, word in words.items():
         try:
             shutil.rmtree(folder)
         except OSError as error:
             raise FolderError(f"cannot remove {folder}: {error.strerror}") from error
-        print(f"removed {folder.name}")
+        print(f"removed {folder.name}{word}")
 
 
 def _removable(name: str, out: Path) -> list[Path]:
@@ -118,9 +121,30 @@ def _removable(name: str, out: Path) -> list[Path]:
     stored = find_campaign(name, out)
     if is_being_written(stored.layout.lock):
         raise UsageError(f"the runs of {name} are being made at this moment", "end it first")
-    made = [run_id for slot in stored.campaign.slots for run_id in slot.run_ids]
-    folders = [_run_folder(run_id, stored.out) for run_id in made if (stored.out / run_id).is_dir()]
+    try:
+        made = [run_id for slot in stored.campaign.slots for run_id in slot.run_ids]
+    except FolderError as error:
+        print(f"warning: its runs are left: {error}", file=sys.stderr)
+        return [stored.layout.path]
+    made += [run.run_id for run in stored.members()]
+    folders = [_run_folder(run_id, stored.out) for run_id in dict.fromkeys(made) if (stored.out / run_id).is_dir()]
     return [*folders, stored.layout.path]
+
+
+def _left_incomplete(folder: Path, removed: Collection[Path]) -> str:
+    """What is said where a run counts in a campaign that is not removed with it."""
+    from mmload.store.campaigns import StoredCampaign, campaign_layout, campaign_of  # noqa: PLC0415
+    from mmload.store.read import Run  # noqa: PLC0415
+
+    name = campaign_of(Run(folder))
+    if name is None:
+        return ""
+    stored = StoredCampaign(campaign_layout(name, folder.parent).path)
+    try:
+        counts = any(slot.run_id == folder.name for slot in stored.campaign.slots)
+    except FolderError:  # its campaign is gone, or damaged: there is none to be incomplete
+        return ""
+    return f", which leaves {name} incomplete" if counts and stored.layout.path not in removed else ""
 
 
 def _run_folder(name: str, out: Path) -> Path:

@@ -41,7 +41,8 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that was made and does not count. reasons: why it is INVALID (never what the server did)."""
+    """A run that was made and does not count. reasons: why it is INVALID, or how it ended before its server
+    was under load, or that its folder is gone (never what a server did under load)."""
 
     run_id: str
     reasons: list[str]

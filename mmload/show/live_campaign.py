@@ -1,4 +1,5 @@
-"""A campaign while it is made: a line for each run that ended and, on a terminal, the present run below them."""
+"""A campaign while it is made: a line for each run that ended and, on a terminal, the present run below them; in a log,
+what is to come is said first."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from mmload.model.plan import Plan
 from mmload.plan.load_text import load_text
 from mmload.show.live import LiveDisplay
 from mmload.show.palette import LABEL, WARNING
-from mmload.show.terminal_figures import figure, stopwatch
+from mmload.show.terminal_figures import count, figure, stopwatch
 from mmload.show.terminal_sheet import styled
 from mmload.store.read import Run
 
@@ -29,6 +30,7 @@ class CampaignDisplay:
         self._console = console
         self._clock = clock
         self._began_s = 0.0
+        self._is_announced = False
         self._lengths_s: dict[str, float] = {}  # of the last run of each scene
         self._present = ExitStack()
         self._live: LiveDisplay | None = None
@@ -37,6 +39,9 @@ class CampaignDisplay:
         self._began_s = self._clock()
         if self._console.is_interactive:
             self._live = self._present.enter_context(LiveDisplay(self._console, self._title(campaign, place, plan)))
+        elif not self._is_announced:
+            self._console.print(styled(_what_is_to_come(campaign, self._left_s(campaign))), soft_wrap=True)
+        self._is_announced = True
 
     def shows(self, view: LiveView) -> None:
         if self._live is not None:
@@ -59,14 +64,22 @@ class CampaignDisplay:
         self._live = None
 
     def _title(self, campaign: Campaign, place: int, plan: Plan) -> str:
-        left_s = sum(self._length_s(campaign, slot.scene) for slot in campaign.slots[place:] if slot.run_id is None)
         load = f"{plan.engine} TP {plan.tp}, {plan.workload_name}, {load_text(plan.load)}"
-        return f"{_which(campaign, place)}   {load}   about {stopwatch(left_s)} left in all"
+        return f"{_which(campaign, place)}   about {stopwatch(self._left_s(campaign))} left in all   {load}"
+
+    def _left_s(self, campaign: Campaign) -> float:
+        return sum(self._length_s(campaign, slot.scene) for slot in campaign.slots if slot.run_id is None)
 
     def _length_s(self, campaign: Campaign, scene: str) -> float:
         plan = campaign.scenes[scene].plan
         profile_s = plan.profile.duration_s if plan.profile.enabled else 0.0
         return self._lengths_s.get(scene, plan.warmup_s + plan.duration_s + profile_s + _AROUND_S)
+
+
+def _what_is_to_come(campaign: Campaign, left_s: float) -> str:
+    """`20261120T031400Z-compare-9f3c: 16 runs, about 15 min`"""
+    runs = sum(slot.run_id is None for slot in campaign.slots)
+    return f"{campaign.campaign_id}: {count(runs, 'run')}, about {max(1, round(left_s / 60))} min"
 
 
 def _which(campaign: Campaign, place: int) -> str:

@@ -12,12 +12,20 @@ import msgspec
 
 from mmload.errors import FolderError, UsageError
 from mmload.model.campaign import Campaign, CampaignKind
+from mmload.model.plan import SCHEMA
+from mmload.model.result import Verdict
 from mmload.store.append import write_document
 from mmload.store.layout import is_run_id, new_run_id
 from mmload.store.lock import is_being_written, writing
-from mmload.store.read import Run, is_there, read_document
+from mmload.store.read import Run, is_there, list_runs, read_document
 
 FOLDER = "campaigns"
+
+
+class _Written(msgspec.Struct, frozen=True):
+    """What every schema has."""
+
+    schema: int = SCHEMA
 
 
 class CampaignLayout:
@@ -45,19 +53,32 @@ class StoredCampaign:
     @cached_property
     def campaign(self) -> Campaign:
         """One that says 'running' and whose runs nobody makes any more was killed: it is 'partial'."""
+        schema = read_document(self.layout.campaign, _Written).schema
+        if schema > SCHEMA:
+            name = self.layout.path.name
+            newer = f"{name} was made by a newer mmload (schema {schema}, known are up to {SCHEMA})"
+            raise FolderError(newer, "read it with that one")
         campaign = read_document(self.layout.campaign, Campaign)
         if campaign.status == "running" and not is_being_written(self.layout.lock):
             return msgspec.structs.replace(campaign, status="partial", error=campaign.error or "mmload was killed")
         return campaign
 
     @cached_property
+    def verdict(self) -> Verdict | None:
+        """None if it was never judged."""
+        return read_document(self.layout.verdict, Verdict) if self.layout.verdict.is_file() else None
+
+    @cached_property
     def runs(self) -> dict[str, Run]:
         """By run-id, in the order in which they were made: those that count."""
         found = {slot.run_id: Run(self.out / slot.run_id) for slot in self.campaign.slots if slot.run_id}
-        for run_id, run in found.items():
-            if not run.layout.manifest.is_file():
-                raise FolderError(f"{run_id}, a run of {self.campaign.campaign_id}, is not in {self.out}")
+        for run_id in lost_runs(self.campaign, self.out):
+            raise FolderError(f"{run_id}, a run of {self.campaign.campaign_id}, is not in {self.out}")
         return found
+
+    def members(self) -> list[Run]:
+        """All runs that were made for it: also one that was killed before the record could name it. Needs no record."""
+        return [run for run in reversed(list_runs(self.out)) if campaign_of(run) == self.layout.path.name]
 
 
 def new_campaign_id(kind: CampaignKind, now: datetime | None = None, token: str | None = None) -> str:
@@ -72,6 +93,21 @@ def campaign_layout(campaign_id: str, out: Path) -> CampaignLayout:
 def write_campaign(campaign: Campaign, out: Path) -> None:
     """campaign.json, replaced as a whole. Raises FolderError."""
     write_document(campaign_layout(campaign.campaign_id, out).campaign, campaign)
+
+
+def lost_runs(campaign: Campaign, out: Path) -> list[str]:
+    """The run-ids that count and whose folders are gone, or have no manifest."""
+    counting = (slot.run_id for slot in campaign.slots if slot.run_id)
+    return [run_id for run_id in counting if not (out / run_id / "manifest.json").is_file()]
+
+
+def campaign_of(run: Run) -> str | None:
+    """The campaign that a run was made for; None for one that was made alone or can't be read."""
+    try:
+        member = run.manifest.member
+    except FolderError:
+        return None
+    return None if member is None else member.campaign
 
 
 @contextmanager

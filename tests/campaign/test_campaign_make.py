@@ -1,5 +1,6 @@
 """Every run of a campaign is made, what does not count is made again, and what ends it early is written down."""
 
+import shutil
 import signal
 
 import msgspec
@@ -85,6 +86,8 @@ def test_a_server_that_never_came_under_load_ends_it_and_its_variant_is_named(pl
     assert caught.value.exit_code == 5
     assert stored(tmp_path).status == "failed"
     assert [slot.run_id is None for slot in stored(tmp_path).slots] == [False, True, True, True]
+    sealed = [attempt.reasons for attempt in stored(tmp_path).slots[1].attempts]
+    assert sealed == ([] if "refused" in planted else [["it did not start"]])
 
 
 @pytest.mark.parametrize("error", [Interrupted(signal.SIGINT), FolderError("the disk is full")])
@@ -165,3 +168,51 @@ def test_a_campaign_is_made_by_one_at_a_time(tmp_path):
     campaign = campaign_of("original", "shm")
     with making(campaign.campaign_id, tmp_path), pytest.raises(UsageError, match="being made"):
         make(campaign, tmp_path, means=made_up()[1])
+
+
+def gone_on_with(campaign, out, planted=None):
+    """The campaign, and the session that made what it lacked: its runs are newer than those that there are."""
+    session, means = made_up({4 + number: truth for number, truth in (planted or {}).items()})
+    session.plans = [None] * 4
+    return make(campaign, out, means=means), len(session.plans) - 4
+
+
+@pytest.mark.parametrize("what", ["run folder", "manifest"])
+def test_a_run_whose_folder_is_gone_is_made_again(what, tmp_path):
+    made = make(campaign_of("original", "shm"), tmp_path, means=made_up()[1])
+    lost = made.slots[2].run_id
+    folder = tmp_path / lost
+    shutil.rmtree(folder) if what == "run folder" else (folder / "manifest.json").unlink()
+    again, runs = gone_on_with(made, tmp_path)
+    assert (again.status, runs) == ("complete", 1)
+    (attempt,) = again.slots[2].attempts
+    assert (attempt.run_id, attempt.reasons) == (lost, [f"its {what} is gone"])
+    assert list(find_campaign(again.campaign_id, tmp_path).runs) == [slot.run_id for slot in again.slots]
+
+
+def without_the_last(campaign):
+    *kept, last = campaign.slots
+    return msgspec.structs.replace(campaign, slots=[*kept, msgspec.structs.replace(last, run_id=None)])
+
+
+def test_runs_that_are_of_different_servers_are_refused_before_another_is_made(tmp_path):
+    elsewhere = {2: {"host": "host-b"}}
+    mixed = make(campaign_of("original", "shm", force=True), tmp_path, means=made_up(elsewhere)[1])
+    left = msgspec.structs.replace(without_the_last(mixed), force=False)
+    session, means = made_up()
+    with pytest.raises(UsageError) as caught:
+        make(left, tmp_path, means=means)
+    first, _, third, _ = (slot.run_id for slot in mixed.slots)
+    assert str(caught.value) == f"{third} can't be compared with {first}: host name: host-a, not host-b"
+    assert "mmload runs remove RUN, or compare them all the same with --force" in caught.value.hint
+    assert session.plans == []
+    assert gone_on_with(msgspec.structs.replace(left, force=True), tmp_path)[1] == 1
+
+
+def test_a_server_unlike_those_before_it_ends_the_campaign_with_its_first_run(tmp_path):
+    made = make(campaign_of("original", "shm"), tmp_path, means=made_up()[1])
+    with pytest.raises(UsageError, match="host name: host-a, not host-b"):
+        gone_on_with(without_the_last(made), tmp_path, {0: {"host": "host-b"}})
+    left = stored(tmp_path)
+    shutil.rmtree(tmp_path / left.slots[3].run_id)
+    assert gone_on_with(left, tmp_path)[0].status == "complete"

@@ -171,6 +171,26 @@ def test_a_campaign_is_removed_with_all_its_runs_and_no_others(out):
     assert list((out / "campaigns").iterdir()) == []
 
 
+def test_a_run_that_was_killed_before_the_record_named_it_is_removed_with_its_campaign(out):
+    member = Membership(campaign=ID, scene="main", round=0, place=0)
+    killed = make_run(out, "original", number=9, duration_s=2.0, member=member, status="running")
+    campaign_of(out, {"original": [None, None]}, status="running")
+    assert invoke("runs", "remove", ID).output.splitlines() == [f"removed {killed.run_id}", f"removed {ID}"]
+
+
+def test_a_removed_run_is_said_to_leave_its_campaign_incomplete_unless_that_is_removed_too(out):
+    members = [Membership(campaign=ID, scene="main", round=number, place=number) for number in (0, 1)]
+    runs = [make_run(out, "shm", number=n, seed=n, duration_s=2.0, member=member) for n, member in enumerate(members)]
+    campaign_of(out, {"shm": runs})
+    first, second = (run.run_id for run in runs)
+    result = invoke("runs", "remove", first)
+    assert result.output == f"removed {first}, which leaves {ID} incomplete\n"
+    assert invoke("runs", "remove", f"profiles/{second}", ID).output.splitlines() == [
+        f"removed {second}",
+        f"removed {ID}",
+    ]
+
+
 def test_runs_list_names_the_campaign_of_a_run(out):
     member = Membership(campaign=ID, scene="main", round=1, place=2)
     run = make_run(out, "shm", duration_s=2.0, member=member)

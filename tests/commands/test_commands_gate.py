@@ -295,6 +295,32 @@ def test_each_time_that_a_candidate_is_judged_anew_is_a_look_and_too_many_are_sa
     assert [len(campaign.earlier) for campaign in maker.campaigns] == [0, 1, 2]
 
 
+def test_a_verdict_that_could_not_have_passed_is_no_look(folder, maker):
+    first = judged(*MAKE)
+    (stored,) = list_campaigns(folder / "profiles")
+    stored.layout.verdict.write_text(json.dumps(first | {"verdict": "INVALID"}))
+    assert judged(*MAKE)["look"] == 1
+    stored.layout.verdict.write_text("{")
+    result = gate("--gate", "mine.toml", "--json", *MAKE)
+    assert json.loads(result.stdout)["look"] == 3
+    assert "warning: it counts as a look" in result.stderr
+
+
+@pytest.mark.parametrize(("record", "said"), [("{}", "is damaged"), ('{"schema": 9}', "was made by a newer mmload")])
+def test_a_campaign_that_cannot_be_read_is_passed_over_with_a_warning_and_can_be_removed(folder, maker, record, said):
+    judged(*MAKE)
+    (stored,) = list_campaigns(folder / "profiles")
+    stored.layout.campaign.write_text(record)
+    result = gate("--gate", "mine.toml", "--json", *MAKE)
+    assert json.loads(result.stdout)["look"] == 1
+    assert result.stderr.count(said) == 1
+    runs = len(list((folder / "profiles").iterdir()))
+    removed = CliRunner().invoke(app, ["runs", "remove", stored.layout.path.name])
+    assert removed.stdout == f"removed {stored.layout.path.name}\n"
+    assert "warning: its runs are left" in removed.stderr
+    assert (stored.layout.path.exists(), len(list((folder / "profiles").iterdir()))) == (False, runs)
+
+
 def test_a_campaign_that_is_judged_again_is_no_new_look_and_gives_the_same_bytes(folder, maker):
     judged(*MAKE)
     (stored,) = list_campaigns(folder / "profiles")

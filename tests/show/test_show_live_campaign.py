@@ -48,14 +48,16 @@ def with_slot(**facts):
     )
 
 
-def test_a_log_gets_one_line_for_each_run_that_ended(tmp_path):
+def test_a_log_is_told_first_what_is_to_come_and_then_a_line_for_each_run_that_ended(tmp_path):
     log = console(terminal=False)
     display = CampaignDisplay(log, Clock())
     display.begins(CAMPAIGN, 1, PLAN)
     display.shows(live())
     run = made(tmp_path)
     display.ended(with_slot(run_id=run.run_id), 1, run, [])
-    (line,) = log.file.getvalue().splitlines()
+    display.begins(CAMPAIGN, 1, PLAN)
+    first, line = log.file.getvalue().splitlines()
+    assert first == "20261120T031400Z-compare-9f3c: 2 runs, about 2 min"
     assert line.startswith("run 2 of 2  round 1  shm  ")
     assert line.endswith(run.run_id)
 
@@ -90,11 +92,12 @@ def test_a_terminal_sees_the_present_run_below_the_title_of_the_campaign(tmp_pat
     display.begins(CAMPAIGN, 0, PLAN)
     display.shows(live())
     drawn = terminal.file.getvalue()
-    assert "run 1 of 2  round 1  original   standin TP 4, images-small, 100 req/s   about 2:20 left in all" in drawn
+    assert "run 1 of 2  round 1  original   about 2:20 left in all   standin TP 4, images-small, 100 req/s" in drawn
     assert "measuring" in drawn
     clock.now_s = 61.0
     display.ended(CAMPAIGN, 0, made(tmp_path), [])
-    display.begins(CAMPAIGN, 1, PLAN)
+    first = msgspec.structs.replace(CAMPAIGN.slots[0], run_id="20261120T031400Z-original-0001")
+    display.begins(msgspec.structs.replace(CAMPAIGN, slots=[first, CAMPAIGN.slots[1]]), 1, PLAN)
     display.shows(live())
     display.close()
     assert "about 1:01 left in all" in terminal.file.getvalue()

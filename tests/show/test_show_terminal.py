@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from factory import make_run
 from show_samples import manifest, summary
 
 from mmload.errors import FolderError, ServerError
@@ -81,3 +84,13 @@ def test_an_encoding_that_lacks_a_character_is_no_error(stderr):
     raw = stderr(encoding="ascii")
     open_console(stderr=True).print(render_summary(summary(warnings=["größer ∞"]), manifest()))
     assert b"! gr??er ?" in raw.getvalue()
+
+
+def test_a_full_disk_behind_standard_output_is_an_error_in_words(tmp_path):
+    make_run(tmp_path)
+    for args in (["runs", "list"], ["runs", "list", "--json"]):
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, "-m", "mmload", *args, "--out", str(tmp_path)]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, "No space left" in done.stderr) == (7, True)
+        assert "Traceback" not in done.stderr

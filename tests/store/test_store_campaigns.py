@@ -111,6 +111,13 @@ def test_a_newer_campaign_may_say_more(tmp_path):
     assert StoredCampaign(found.layout.path).campaign == found.campaign
 
 
+def test_a_campaign_of_a_newer_mmload_says_so(tmp_path):
+    found = stored(tmp_path, status="complete")
+    found.layout.campaign.write_text('{"schema": 9, "anything": "else"}')
+    with pytest.raises(FolderError, match=r"compare-0001 was made by a newer mmload \(schema 9, known are up to 1\)"):
+        _ = StoredCampaign(found.layout.path).campaign
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "campaigns").write_text("a file")
     with pytest.raises(FolderError, match="cannot create"), making("20261120T031500Z-compare-0001", tmp_path):
