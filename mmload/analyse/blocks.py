@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmload.analyse.distributions import t_quantile
+from mmload.analyse.distributions import binomial_cdf, t_quantile
 
 BLOCK_S = 1.0
 MOST_BLOCKS = 20  # more blocks buy hardly any precision and cost independence
@@ -70,6 +70,17 @@ def mean_bounds(blocks: NDArray[np.float64], level: float) -> tuple[float, float
     """Lower and upper bound of the mean, each one-sided at `level`; None with fewer than FEWEST_BLOCKS blocks."""
     found, mean = mean_error(blocks), float(blocks.mean()) if len(blocks) else math.nan
     return (mean - found.below(level), mean + found.above(level)) if found else None
+
+
+def median_bounds(blocks: NDArray[np.float64], level: float) -> tuple[float, float] | None:
+    """Lower and upper bound of the median, each one-sided at `level`, whatever the shape of the blocks: order
+    statistics (the sign test's), of few blocks the least and the largest. None with fewer than FEWEST_BLOCKS."""
+    n = len(blocks)
+    if n < FEWEST_BLOCKS:
+        return None
+    outside = max((k for k in range(n // 2) if binomial_cdf(k, n, 0.5) <= 1 - level), default=0)
+    ordered = np.sort(blocks)
+    return float(ordered[outside]), float(ordered[n - 1 - outside])
 
 
 def independent_blocks(blocks: NDArray[np.float64]) -> float:

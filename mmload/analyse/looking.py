@@ -1,21 +1,21 @@
 """What looking cost, and whether the profile window still shows the load that was measured.
 
 The profile window repeats the measured one with a profiler attached. Figures of the two are compared as ratios of means
-over blocks of time (blocks.py), with the interval of two independent means. A ratio is held against the profile only
-where its whole interval lies beyond a tolerance: two windows of one run differ by themselves, and bench/looking.py
-measures how often by how much.
+(of service times: medians) over blocks of time (blocks.py), with the interval of two independent ones. A ratio is held
+against the profile only where its whole interval lies beyond a tolerance: two windows of one run differ by themselves,
+and bench/looking.py measures how often by how much.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mmload.analyse.blocks import TWO_SIDED_95, block_edges_ns, mean_bounds
+from mmload.analyse.blocks import TWO_SIDED_95, block_edges_ns, mean_bounds, median_bounds
 from mmload.analyse.cpu import Interval, ProcessSeries, block_total_pct
 from mmload.analyse.cpu_work import WorkShare
 from mmload.analyse.load import Window, answers_per_block
@@ -63,13 +63,13 @@ def compare(
 ) -> Looking:
     """Two windows of one run: every ratio that there is enough for, and what follows from them."""
     windows = profiled, measured
-    load = _ratio(*(_sent_per_block(requests, window) for window in windows))
-    rate = _ratio(*(answers_per_block(requests, window) for window in windows))
-    service = _ratio(*(_service_per_block(requests, window) for window in windows))
+    load = _ratio(_mean, *(_sent_per_block(requests, window) for window in windows))
+    rate = _ratio(_mean, *(answers_per_block(requests, window) for window in windows))
+    service = _ratio(_median, *(_service_per_block(requests, window) for window in windows))
     cpu = {
         name: ratio
         for name, series in processes.items()
-        if (ratio := _ratio(*(block_total_pct(series, window) for window in windows)))
+        if (ratio := _ratio(_mean, *(block_total_pct(series, window) for window in windows)))
     }
     measured_pct = {name: float(block_total_pct(processes[name], measured).mean()) for name in cpu}
     return Looking(
@@ -108,9 +108,9 @@ def looking_warnings(found: Looking) -> list[str]:
     return [*distrusted, *found.slowed]
 
 
-def _ratio(profiled: Values, measured: Values) -> Interval | None:
+def _ratio(figure_of: Callable[[Values], Interval | None], profiled: Values, measured: Values) -> Interval | None:
     """None where one of them has too few blocks, or there was nothing to compare with."""
-    figure, other = _mean(profiled), _mean(measured)
+    figure, other = figure_of(profiled), figure_of(measured)
     if figure is None or other is None or other.value <= 0:
         return None
     return ratio_of_intervals(figure, other) if figure.value > 0 else Interval(0.0, 0.0, 0.0)
@@ -119,6 +119,12 @@ def _ratio(profiled: Values, measured: Values) -> Interval | None:
 def _mean(blocks: Values) -> Interval | None:
     bounds = mean_bounds(blocks, TWO_SIDED_95)
     return Interval(float(blocks.mean()), *bounds) if bounds else None
+
+
+def _median(blocks: Values) -> Interval | None:
+    """A server that a profiler stops again and again answers in times of any shape: only their order is relied upon."""
+    bounds = median_bounds(blocks, TWO_SIDED_95)
+    return Interval(float(np.median(blocks)), *bounds) if bounds else None
 
 
 def _sent_per_block(requests: RequestTable, window: Window) -> Values:

@@ -7,6 +7,7 @@ from factory import START_NS, S, make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmload.analyse.blocks import median_bounds
 from mmload.analyse.cpu import process_series
 from mmload.analyse.cpu_work import work_shares
 from mmload.analyse.load import Window, measure_window
@@ -189,3 +190,15 @@ def test_a_poor_profile_keeps_its_own_trouble(profiled_run):
     poor = {name: msgspec.structs.replace(share, trouble="poor") for name, share in shares.items()}
     assert {share.trouble for share in distrust(poor, found).values()} == {"poor"}
     assert all("the requests per second" in share.trouble for share in distrust(shares, found).values())
+
+
+@given(st.lists(st.floats(0.1, 1e6), min_size=5, max_size=40), st.floats(1.5, 100))
+def test_blocks_that_are_all_longer_show_it_whatever_their_shape(blocks, factor):
+    bounds = median_bounds(np.array(blocks), 0.975)
+    scaled = median_bounds(np.array(blocks) * factor, 0.975)
+    assert bounds[0] <= np.median(blocks) <= bounds[1]
+    assert scaled == pytest.approx([factor * bound for bound in bounds])
+
+
+def test_too_few_blocks_have_no_median():
+    assert median_bounds(np.ones(4), 0.975) is None

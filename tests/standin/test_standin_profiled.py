@@ -7,7 +7,7 @@ from command import Command
 
 pytestmark = [pytest.mark.live, pytest.mark.alone]
 
-LOAD = ("--rate", "20", "--arrival", "constant", "--warmup", "1s", "--duration", "6s", "--profile-duration", "6s")
+LOAD = ("--rate", "5", "--arrival", "constant", "--warmup", "1s", "--duration", "6s", "--profile-duration", "6s")
 
 
 def test_a_profile_that_stops_its_processes_is_found_to_slow_them(start, tmp_path):
