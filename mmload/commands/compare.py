@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +9,11 @@ import typer
 
 from mmload.commands import options
 from mmload.commands import shared_options as shared
+from mmload.commands.documents import keep, write_text
 from mmload.commands.option_groups import grouped
 from mmload.commands.options import OUT
 from mmload.commands.plan_options import EXCLUDED, LoadOptions, ProfileOptions, ServerOptions, plan_of_options
-from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, FolderError, ServerError, UsageError
+from mmload.errors import EXIT_OK, EXIT_RUN_INVALID, ServerError, UsageError
 from mmload.plan.load_words import in_range
 
 if TYPE_CHECKING:
@@ -194,7 +194,6 @@ def _of_campaign(stored: StoredCampaign, baseline: str, *, force: bool) -> Compa
     from mmload.judge.comparison import compare as compare_sides  # noqa: PLC0415
     from mmload.judge.comparison_sides import host_warnings, sides_of_campaign  # noqa: PLC0415
     from mmload.judge.stored import check_slots  # noqa: PLC0415
-    from mmload.store.append import write_document  # noqa: PLC0415
 
     campaign = stored.campaign
     check_slots(campaign, stored.runs)
@@ -206,10 +205,7 @@ def _of_campaign(stored: StoredCampaign, baseline: str, *, force: bool) -> Compa
     comparison = compare_sides(
         sides, baseline, force=force or campaign.force, campaign=campaign.campaign_id, warnings=warnings
     )
-    try:
-        write_document(stored.layout.comparison, comparison)
-    except FolderError as error:  # a folder that may only be read can still be compared
-        print(f"warning: the comparison is not kept: {error}", file=sys.stderr)
+    keep(stored.layout.comparison, comparison, "comparison")
     return comparison
 
 
@@ -230,10 +226,7 @@ def _show(comparison: Comparison, console: Console, markdown: Path | None, *, as
     if as_json:
         print_document(encode_document(comparison).decode())
     if markdown is not None:
-        try:
-            markdown.write_text(comparison_to_markdown(comparison), encoding="utf-8")
-        except OSError as error:
-            raise FolderError(f"cannot write {markdown}: {error.strerror}") from error
+        write_text(markdown, comparison_to_markdown(comparison))
 
 
 def _exit_code(comparison: Comparison) -> int:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmload.commands.documents import keep, write_text
 from mmload.errors import FolderError
 
 if TYPE_CHECKING:
@@ -20,15 +21,11 @@ if TYPE_CHECKING:
 def judge_and_keep(gate: Gate, choice: Choice, campaign: Path | None = None) -> Verdict:
     """The verdict, kept in the candidate's folder, and in the campaign's file where there is one."""
     from mmload.judge.gate import judge  # noqa: PLC0415
-    from mmload.store.append import write_document  # noqa: PLC0415
 
     verdict = judge(gate, choice)
     for file in (choice.candidate.layout.verdict, campaign):
-        try:
-            if file is not None:
-                write_document(file, verdict)
-        except FolderError as error:  # a folder that may only be read can still be judged
-            print(f"warning: the verdict is not kept: {error}", file=sys.stderr)
+        if file is not None:
+            keep(file, verdict, "verdict")
     return verdict
 
 
@@ -52,20 +49,12 @@ def report(verdict: Verdict, junit: Path | None, markdown: Path | None) -> None:
     from mmload.show.markdown import to_markdown  # noqa: PLC0415
 
     if junit is not None:
-        _write(junit, to_junit(verdict))
+        write_text(junit, to_junit(verdict))
     if markdown is not None:
-        _write(markdown, to_markdown(verdict))
+        write_text(markdown, to_markdown(verdict))
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page and markdown != Path(page):
         try:
-            _write(Path(page), to_markdown(verdict), mode="a")
+            write_text(Path(page), to_markdown(verdict), mode="a")
         except FolderError as error:  # nobody asked for it: the verdict must not be lost for it
             print(f"warning: no table on the summary page ($GITHUB_STEP_SUMMARY): {error}", file=sys.stderr)
-
-
-def _write(file: Path, text: str, mode: str = "w") -> None:
-    try:
-        with file.open(mode, encoding="utf-8") as output:
-            output.write(text)
-    except OSError as error:
-        raise FolderError(f"cannot write {file}: {error.strerror}") from error

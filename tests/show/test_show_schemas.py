@@ -118,8 +118,10 @@ def test_what_is_written_keeps_to_its_schema_and_reads_back_the_same(name, docum
 
 
 def test_the_summary_of_a_run_keeps_to_its_schema(tmp_path):
-    text = encode_document(summarise(make_run(tmp_path, build_ms={"tokenizer": 1.0})))
+    summarised = summarise(make_run(tmp_path, build_ms={"tokenizer": 1.0}))
+    text = encode_document(summarised)
     jsonschema.validate(json.loads(text), schema_of("summary"))
+    assert msgspec.json.decode(text, type=DOCUMENTS["summary"]) == summarised
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
