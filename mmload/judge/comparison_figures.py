@@ -95,6 +95,8 @@ def _level(figure: Figure) -> Level:
 
 def _difference(compared: _Compared, ours: Rounds, theirs: Rounds) -> Difference:
     figure = _of_two(compared.metric, ours, theirs)
+    if figure.low == math.inf:  # too many got no answer: infinitely longer than the baseline's
+        return _judged(compared.figure, compared.improvement(Interval(math.inf, math.inf, math.inf)), figure)
     if figure.value is None:
         why = figure.obstacle or figure.skipped or "infinite on one side"
         return _not_known(compared.figure, why, figure.evidence)
@@ -119,7 +121,7 @@ def _judged(name: str, improvement: Interval, figure: Figure) -> Difference:
     )
     return Difference(
         figure=name,
-        improvement=improvement.value,
+        improvement=_finite(improvement.value),
         low=_finite(improvement.low),
         high=_finite(improvement.high),
         word=word,

@@ -222,3 +222,13 @@ def test_runs_that_met_other_requests_are_refused_with_what_differs_and_can_be_f
     with pytest.raises(UsageError, match=named):
         compare(sides, "original")
     assert named in compare(sides, "original", force=True).forced[0]
+
+
+def test_a_side_whose_p99_is_infinite_is_worse_than_one_that_answers(tmp_path):
+    long = {"duration_s": 300.0}
+    original = make_run(tmp_path, "original", **long)
+    failing = make_run(tmp_path, "commit", number=1, outcomes=dict.fromkeys(range(30_000), "timeout"), **long)
+    assert (
+        words(compare({"original": [original], "commit": [failing]}, "original"), "commit")["response_p99_ms"]
+        == "worse"
+    )
