@@ -73,15 +73,22 @@ def test_videos_and_sounds_are_answered_on_both_endpoints(server):
 
 
 def test_tokens_are_counted_and_repeated_prompts_are_cached(server):
-    image = picture(10, width=224, height=224)
-    usages = [server.post("/v1/chat/completions", chat(image, text="a b c"))[1]["usage"] for _ in range(2)]
-    assert usages[0]["prompt_tokens"] == 64 + len(["user", "a", "b", "c"])
-    assert usages[0]["total_tokens"] == usages[0]["prompt_tokens"] + usages[0]["completion_tokens"]
-    assert usages[0]["prompt_tokens_details"] == {"cached_tokens": 1}  # the role
-    assert usages[1]["prompt_tokens_details"] == {"cached_tokens": 67}
-    assert server.get("/flush_cache") == (200, "Cache flushed.\n")
-    usage = server.post("/v1/chat/completions", chat(image, text="a b c"))[1]["usage"]
-    assert usage["prompt_tokens_details"] == {"cached_tokens": 0}
+    def usage(seed: int) -> dict:
+        body = chat(picture(seed, width=224, height=224), text="a b c")
+        return server.post("/v1/chat/completions", body)[1]["usage"]
+
+    def flush() -> None:
+        assert server.get("/flush_cache") == (200, "Cache flushed.\n")
+
+    flush()
+    first = usage(10)
+    assert first["prompt_tokens"] == 64 + len(["user", "a", "b", "c"])
+    assert first["total_tokens"] == first["prompt_tokens"] + first["completion_tokens"]
+    assert first["prompt_tokens_details"] == {"cached_tokens": 0}
+    assert usage(10)["prompt_tokens_details"] == {"cached_tokens": 67}
+    assert usage(11)["prompt_tokens_details"] == {"cached_tokens": 1}, "the role comes before the image"
+    flush()
+    assert usage(10)["prompt_tokens_details"] == {"cached_tokens": 0}
 
 
 # What goes wrong, goes wrong for one request
