@@ -103,5 +103,5 @@ def _effect(bursts: Bursts, where: str, terms: Terms) -> str:
     if bursts.by_runs(_trust(terms)) == effect:
         return f"design effect {effect:.3g}: so much do the {bursts.runs} runs differ ({seen})"
     if bursts.count < _SHOWS_ITSELF and bursts.longest <= terms.design_effect:
-        return f"design effect {effect:.3g}: {declared} was declared, and {seen} are too few to show another"
+        return f"design effect {effect:.3g}: {declared} was declared, and {seen} show no other"
     return f"design effect {effect:.3g}: {seen} and two unseen (declared: {declared})"

@@ -8,6 +8,7 @@ import msgspec
 
 from mmload.errors import MmloadError, ServerError
 from mmload.model.result import CriterionResult
+from mmload.show.figures import criterion_text, figures_text
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,10 +33,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 def by_gate(result: CriterionResult, expected: str) -> Seen:
     """The gate's word, which must be `expected`, its figure and its evidence."""
-    value, low, high = (_text(figure) for figure in (result.value, result.low, result.high))
-    vs = f" vs {result.baseline}" if result.baseline else ""
-    figure = f"{result.metric} {value} ({low} to {high}), limit {result.op} {result.limit:g}{vs}"
-    seen = Seen(came=result.verdict, reason=f"{figure}: {result.evidence}")
+    seen = Seen(came=result.verdict, reason=f"{criterion_text(result)}: {figures_text(result)}: {result.evidence}")
     return seen.also(f"needed: {result.needed}" if result.needed else "").but(
         None if result.verdict == expected else f"it is not {expected}"
     )
@@ -47,7 +45,3 @@ def by_exit(ended_by: MmloadError | None, says: str) -> Seen:
         return Seen(came="exit 0", reason="the run came to its end", amiss="nothing was found")
     seen = Seen(came=f"exit {ended_by.exit_code}", reason=" ".join(str(ended_by).split()))
     return seen.but(None if isinstance(ended_by, ServerError) else "it is not exit 5").saying(says)
-
-
-def _text(figure: float | None) -> str:
-    return "?" if figure is None else f"{figure:.4g}"

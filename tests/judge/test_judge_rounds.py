@@ -131,7 +131,7 @@ def test_broadcasts_and_batches_of_all_runs_are_counted(four):
 @pytest.mark.parametrize(
     ("outcomes", "words"),
     [
-        ({}, "design effect 5: 5 was declared, and 0 bursts of errors are too few to show another"),
+        ({}, "design effect 5: 5 was declared, and 0 bursts of errors show no other"),
         (
             dict.fromkeys(range(0, 2000, 100), "http_error"),
             "design effect 2.33: 20 bursts of errors and two unseen (declared: 5)",

@@ -22,7 +22,7 @@ RESULT = CriterionResult(
 def test_the_gates_word_comes_with_its_figure_its_bounds_and_its_evidence():
     seen = by_gate(RESULT, "FAIL")
     assert (seen.came, seen.amiss) == ("FAIL", None)
-    assert seen.reason == "error_rate 0.002 (0.0011 to ?), limit < 0.001: requests.jsonl: Clopper-Pearson"
+    assert seen.reason == "error_rate < 0.001: 0.0020 (0.0011 to ∞), n 5,000: requests.jsonl: Clopper-Pearson"
 
 
 def test_another_word_is_amiss():
