@@ -17,7 +17,7 @@ from mmload.store.read import read_folded
 from mmload.store.stacks import ProcessThreads, ThreadStacks, write_folded, write_threads
 
 ATTACH_S = 20.0
-_LEAST_JUDGED = 50  # samples; below, half of the expected number may be missing by chance
+_LEAST_JUDGED = 50  # samples; below, half of the expected number may be missing or torn by chance
 
 
 class Subject:
@@ -176,7 +176,7 @@ class Subject:
 
     def _poor(self, samples: int, errors: int, asked: int | None) -> str | None:
         """Why what there is can't be trusted. Few samples alone are no reason: an idle process has few."""
-        if errors > samples:
+        if errors > samples and samples + errors >= _LEAST_JUDGED:
             return f"more samples could not be read ({errors}) than could ({samples})"
         if self._behind:
             return f"py-spy could not keep {self._plan.rate_hz} samples a second"

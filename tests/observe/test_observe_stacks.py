@@ -15,6 +15,7 @@ from disk import fill
 
 from mmload.errors import FolderError
 from mmload.model.plan import ProfilePlan
+from mmload.observe.pyspy import Segment
 from mmload.observe.stacks import Profiler, dump_all, worth_profiling
 from mmload.store.append import create_run_folder
 from mmload.store.read import read_folded
@@ -240,6 +241,20 @@ def test_a_file_that_does_not_hold_what_was_sampled_is_said(busy, found, profile
     until(lambda: any(segment.samples for segment in profiler._subjects[0]._segments))
     (file,) = profiler.stop().files
     assert file.error == f"its file holds 0 samples, not {file.samples}"
+
+
+@pytest.mark.parametrize(("errors", "poor"), [(1, False), (49, False), (50, True)])
+def test_stacks_that_could_not_be_read_make_a_profile_poor_unless_they_are_few(
+    idle, found, profiler_of, monkeypatch, errors, poor
+):
+    monkeypatch.setattr("mmload.observe.pyspy.Recording.collect", lambda _self: Segment(errors=errors))
+    profiler = profiler_of(found(idle=idle), segment_s=60)
+    profiler.start()
+    assert profiler.wait_until_sampling()
+    (spy,) = py_spies(idle.pid)
+    (file,) = profiler.stop().files
+    spy.wait()
+    assert file.error == (f"more samples could not be read ({errors}) than could (0)" if poor else None)
 
 
 def test_each_segment_says_when_it_was_taken_and_what_it_cost(busy, found, profiler_of, until):
