@@ -36,7 +36,8 @@ def choice_of_campaign(
         raise UsageError(f"{campaign.campaign_id} has no run of {judged}", nearest(judged, campaign.variants))
     scenes = {name: _of_scene(name, campaign, runs, gate, judged, force=force) for name in campaign.scenes}
     if MAIN_SCENE not in scenes or not scenes[MAIN_SCENE].candidate:
-        raise FolderError(f"{campaign.campaign_id} has no run of {judged} yet", "mmload gate --run goes on with it")
+        on = f"compare --continue {campaign.campaign_id}" if campaign.kind == "compare" else "gate --run"
+        raise FolderError(f"{campaign.campaign_id} has no run of {judged} yet", f"mmload {on} goes on with it")
     return Choice(
         scenes=scenes,
         campaign=campaign.campaign_id,

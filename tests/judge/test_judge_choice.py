@@ -394,7 +394,7 @@ def test_a_run_that_was_made_for_a_scene_is_of_that_scene_whatever_its_load(tmp_
     assert choose_runs([], scenes_gate(), also=list_runs(tmp_path)).candidate.run_id == main[0]
 
 
-def campaign_of(runs, *, candidate="optimized", **facts):
+def campaign_of(runs, *, kind="gate", candidate="optimized", **facts):
     """A campaign on one scene that made these runs, (round, variant) -> run, None for one that it lacks."""
     slots = [
         Slot(scene=MAIN_SCENE, round=number, variant=variant, run_id=run and run.run_id)
@@ -404,7 +404,7 @@ def campaign_of(runs, *, candidate="optimized", **facts):
     scene = Scene(plan=next(run for run in runs.values() if run).plan, rounds=2)
     campaign = Campaign(
         campaign_id="20261120T000000Z-gate-0000",
-        kind="gate",
+        kind=kind,
         variants=variants,
         scenes={MAIN_SCENE: scene},
         slots=slots,
@@ -467,11 +467,13 @@ def test_another_variant_of_a_campaign_can_be_the_candidate_and_only_one_of_its_
         choice_of_campaign(campaign, by_id, GATE, "shm")
 
 
-def test_a_campaign_without_a_run_of_the_candidate_is_nothing_to_judge(tmp_path):
+@pytest.mark.parametrize(("kind", "on"), [("gate", "mmload gate --run goes"), ("compare", "compare --continue")])
+def test_a_campaign_without_a_run_of_the_candidate_is_nothing_to_judge(tmp_path, kind, on):
     runs = two_rounds(tmp_path)
-    campaign, by_id = campaign_of({(0, "original"): runs[0, "original"], (0, "optimized"): None})
-    with pytest.raises(FolderError, match="has no run of optimized yet"):
+    campaign, by_id = campaign_of({(0, "original"): runs[0, "original"], (0, "optimized"): None}, kind=kind)
+    with pytest.raises(FolderError, match="has no run of optimized yet") as error:
         choice_of_campaign(campaign, by_id, GATE)
+    assert on in error.value.hint
 
 
 def test_the_campaign_of_the_newest_candidate_is_known(tmp_path):
