@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import psutil
@@ -47,8 +48,16 @@ class AgentCommand:
         return result
 
     def children(self):
-        """What it started: py-spy."""
+        """Whatever it started."""
         return psutil.Process(self.process.pid).children(recursive=True)
+
+    def profilers(self):
+        """The py-spies among its children: it asks `uname` for the processor too."""
+        found = []
+        for child in self.children():
+            with suppress(psutil.NoSuchProcess):
+                found += [child] if "py-spy" in child.name() else []
+        return found
 
     def send(self, method, path, body=None, headers=None):
         """(status, body) of one request, with the token unless headers say otherwise."""

@@ -327,7 +327,7 @@ def test_another_protocol_is_refused_in_words(agent):
 def test_a_driver_that_vanishes_takes_its_py_spy_with_it(agent, server):
     one, titled = agent(), server("sglang::scheduler_TP0")
     stream = begun(one, "/profile", profile_of(one, titled))
-    one.until(one.children)
+    one.until(one.profilers)
     stream.close()
     one.until(lambda: not one.children())
     assert one.send("GET", "/hello")[0] == 200
@@ -337,7 +337,7 @@ def test_a_driver_that_vanishes_takes_its_py_spy_with_it(agent, server):
 def test_a_signal_ends_it_in_order_with_what_it_started(agent, server, number, code):
     one, titled = agent(), server("sglang::scheduler_TP0")
     stream = begun(one, "/profile", profile_of(one, titled))
-    spies = one.until(one.children)
+    spies = one.until(one.profilers)
     scratch = list(Path("/dev/shm").glob(f"mmload-{one.process.pid}-*"))
     assert one.end(number) == code
     assert not any(folder.exists() for folder in scratch)
@@ -351,7 +351,7 @@ def test_a_signal_ends_it_in_order_with_what_it_started(agent, server, number, c
 def test_a_killed_agent_leaves_no_py_spy_behind(agent, server):
     one, titled = agent(), server("sglang::scheduler_TP0")
     with begun(one, "/profile", profile_of(one, titled)):
-        spies = one.until(one.children)
+        spies = one.until(one.profilers)
         one.end(signal.SIGKILL)
     assert spies
     assert gone(spies, timeout_s=30)

@@ -105,7 +105,7 @@ def test_a_killed_driver_ends_its_sessions_on_the_agents_side(agent, mmload, sta
     server, one = standin(), agent()
     load = ("--rate", "20", "--warmup", "0s", "--duration", "1s", "--profile-duration", "60s")
     run = mmload("run", *load, "--url", server.url, "--agent", one.url)
-    run.until(one.children)
+    run.until(one.profilers)
     run.send(signal.SIGKILL)
     run.finish()
     one.until(lambda: one.log.count("or is gone") == 2)
