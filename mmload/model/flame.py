@@ -1,0 +1,83 @@
+"""What a flame view shows: trees of functions with samples and milliseconds, of one run or of two."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FLAME_SCHEMA = 1
+VALUE_UNIT_MS = 1e-5  # of FlameNodes.value: 10 ns of a request's share are more digits than anybody has samples for
+
+FlameUnit = Literal["cpu_ms_per_request", "cpu_ms", "wall_ms_per_request"]
+ChangeWord = Literal["within noise", "more", "less", "appeared", "vanished"]
+CHANGE_WORDS: tuple[ChangeWord, ...] = ("within noise", "more", "less", "appeared", "vanished")  # as FlameNodes.word
+
+
+class FlameFrame(msgspec.Struct, frozen=True):
+    """A function, all its lines together. package: of its file, for colours; '' for what is no Python."""
+
+    function: str
+    file: str
+    package: str
+
+
+class FlameNodes(msgspec.Struct, frozen=True, kw_only=True):
+    """A forest in columns with an entry for each node, parents before their children, depth first.
+
+    up: how many places before the node its parent stands; 0 for a root. frame, phase: indices into those of the
+    document; the phase is that of the stack which ends here, so two siblings may have one frame. samples, value: those
+    that are innermost here, without its children's; value in VALUE_UNIT_MS. base_*: the other side's. word: an index
+    into CHANGE_WORDS, of the node with its children. The last three are empty where there is no other side."""
+
+    up: list[int]
+    frame: list[int]
+    phase: list[int]
+    samples: list[int]
+    value: list[int]
+    base_samples: list[int] = []
+    base_value: list[int] = []
+    word: list[int] = []
+
+
+class FlameChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A function on both sides, in milliseconds: with what it called, each time counted once (total), and alone (own).
+    low_ms, high_ms: 99 % bounds of the difference of the total, this less base; word: what they say."""
+
+    frame: int
+    total_ms: float
+    base_total_ms: float
+    own_ms: float
+    base_own_ms: float
+    low_ms: float
+    high_ms: float
+    word: ChangeWord
+
+
+class FlameView(msgspec.Struct, frozen=True, kw_only=True):
+    """One process, or the union of several. samples: all of this side, as many as its folded files hold. value_ms: what
+    they stand for, in the document's unit. changes: by function, the largest difference first."""
+
+    id: str
+    label: str
+    about: str
+    samples: int
+    value_ms: float
+    nodes: FlameNodes
+    base_samples: int | None = None
+    base_value_ms: float | None = None
+    changes: list[FlameChange] = []
+
+
+class FlameDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """All views of one run, or of one run against another. this, base: their run-ids, or what else the sides are."""
+
+    schema: int = FLAME_SCHEMA
+    title: str
+    notes: list[str] = []
+    unit: FlameUnit
+    this: str
+    base: str | None = None
+    phases: list[str]
+    frames: list[FlameFrame]
+    views: list[FlameView]
