@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from mmload.analyse.stacks import Frame, parse_frame
@@ -48,13 +48,16 @@ class Judge:
                     callers[stack] += samples
         return callers
 
+    def rule_at(self, frames: Sequence[str], depth: int, *, innermost: bool) -> PhaseRule | None:
+        """The rule that the frame at `depth` itself decides, by what called it. innermost: it called nothing."""
+        held = (one.rule for one in self._matching(frames[depth]) if one.holds(frames, depth, innermost=innermost))
+        return next(held, None)
+
     def _rule(self, stack: str) -> PhaseRule | None:
         frames = stack.split(";")
-        for depth in range(len(frames) - 1, -1, -1):
-            for matcher in self._matching(frames[depth]):
-                if matcher.holds_here(frames, depth):
-                    return matcher.rule
-        return None
+        last = len(frames) - 1
+        found = (self.rule_at(frames, depth, innermost=depth == last) for depth in range(last, -1, -1))
+        return next(filter(None, found), None)
 
     def _matching(self, text: str) -> list[_Matcher]:
         if text not in self._candidates:
@@ -90,9 +93,9 @@ class _Matcher:
             return False
         return self._line is None or (text is not None and self._line.search(text) is not None)
 
-    def holds_here(self, frames: list[str], depth: int) -> bool:
+    def holds(self, frames: Sequence[str], depth: int, *, innermost: bool) -> bool:
         """What its place in the stack decides."""
-        if self.rule.leaf and depth != len(frames) - 1:
+        if self.rule.leaf and not innermost:
             return False
         under = self._under
         return under is None or any(under.fullmatch(_last_name(parse_frame(f).function)) for f in frames[:depth])

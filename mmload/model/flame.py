@@ -42,7 +42,7 @@ class FlameNodes(msgspec.Struct, frozen=True, kw_only=True):
 
 class FlameChange(msgspec.Struct, frozen=True, kw_only=True):
     """A function on both sides, in milliseconds: with what it called, each time counted once (total), and alone (own).
-    low_ms, high_ms: 99 % bounds of the difference of the total, this less base; word: what they say."""
+    low_ms, high_ms: 99 % bounds of the difference, this less base; word: what they say."""
 
     frame: int
     total_ms: float
@@ -52,11 +52,14 @@ class FlameChange(msgspec.Struct, frozen=True, kw_only=True):
     low_ms: float
     high_ms: float
     word: ChangeWord
+    own_low_ms: float
+    own_high_ms: float
+    own_word: ChangeWord
 
 
 class FlameView(msgspec.Struct, frozen=True, kw_only=True):
     """One process, or the union of several. samples: all of this side, as many as its folded files hold. value_ms: what
-    they stand for, in the document's unit. changes: by function, the largest difference first."""
+    they stand for, in the document's unit. changes: by function, the largest difference of its own first."""
 
     id: str
     label: str
