@@ -50,11 +50,11 @@ def judged(candidate: str, gate: str, out: Path) -> dict[str, Any]:
 
 def line(criterion: dict[str, Any], candidate: str, expected: list[dict[str, Any]]) -> bool:
     """Print one criterion; whether its word was not expected."""
-    text = f"{criterion['metric']} {criterion['op']} {criterion['limit']:g}"
-    text += f" vs {criterion['baseline']}" if criterion["baseline"] else ""
-    about = next((one for one in expected if told(one) == (text, criterion["on"], criterion.get("baseline_on"))), None)
+    about = next((one for one in expected if asked_for(one) == judged_on(criterion)), None)
     words = [] if about is None else about[candidate]
     surprise = criterion["verdict"] not in words
+    text = f"{criterion['metric']} {criterion['op']} {criterion['limit']:g}"
+    text += f" vs {criterion['baseline']}" if criterion["baseline"] else ""
     figures = " ".join(f"{'-' if f is None else format(f, '.4g'):>9}" for f in bounds(criterion))
     print(f"  {criterion['on']:12} {text:42} {figures}  {criterion['verdict']:12} {'UNEXPECTED' if surprise else ''}")
     print(
@@ -63,8 +63,15 @@ def line(criterion: dict[str, Any], candidate: str, expected: list[dict[str, Any
     return surprise
 
 
-def told(one: dict[str, Any]) -> tuple[str, str, str | None]:
-    return one["check"], one.get("on", "main"), one.get("baseline_on")
+def asked_for(one: dict[str, Any]) -> tuple[Any, ...]:
+    """What an expectation is of, as `judged_on` says it: `0.70` and `0.7` are one limit."""
+    metric, op, limit, *vs_baseline = one["check"].split()
+    baseline = vs_baseline[1] if vs_baseline else None
+    return metric, op, float(limit), baseline, one.get("on", "main"), one.get("baseline_on")
+
+
+def judged_on(criterion: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(criterion[key] for key in ("metric", "op", "limit", "baseline", "on", "baseline_on"))
 
 
 def bounds(criterion: dict[str, Any]) -> tuple[float | None, ...]:

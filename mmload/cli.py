@@ -13,6 +13,7 @@ from mmload.commands import (
     agent,
     compare,
     engine,
+    flame,
     gate,
     handoff,
     profile,
@@ -42,6 +43,7 @@ app.command("handoff", rich_help_panel="Measure")(handoff.handoff)
 app.command("gate", rich_help_panel="Judge")(gate.gate)
 app.command("compare", rich_help_panel="Judge")(compare.compare)
 app.command("selftest", rich_help_panel="Judge")(selftest.selftest)
+app.command("flame", rich_help_panel="Look")(flame.flame)
 app.add_typer(runs.app, name="runs", rich_help_panel="Look")
 app.add_typer(variants.app, name="variants", rich_help_panel="Look")
 app.add_typer(workload.app, name="workload", rich_help_panel="Look")

@@ -1,0 +1,85 @@
+"""How many nodes of two flame graphs of one variant are taken to differ, and whether a planted difference is found.
+
+    python bench/flame_noise.py [--runs 4] [--seconds 8] [--variant original] [--against optimized] [--out DIR]
+
+Makes runs of both variants in turn (`mmload compare`), and holds every two runs of the same variant against each other:
+at most one node of twenty may be coloured. Between the variants the hash of the ranks is what differs: it must be the
+first of the changes in every pair. DIR: a folder of runs that are there already, instead.
+"""
+
+import subprocess
+import sys
+from collections import defaultdict
+from itertools import combinations, product
+from pathlib import Path
+
+from common import Figure, parser_of, report, scratch
+
+from mmload.analyse.flame import flame_profile
+from mmload.analyse.flame_document import ALL_RANKS, flame_document
+from mmload.store.read import list_runs
+
+
+def main() -> int:
+    parser = parser_of(__doc__)
+    parser.add_argument("--runs", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=8)
+    parser.add_argument("--variant", default="original")
+    parser.add_argument("--against", default="optimized")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if options.out:
+        return report(figures_of(options.out, options), as_json=options.json)
+    with scratch() as folder:
+        variants = f"{options.variant},{options.against}"
+        command = [sys.executable, "-m", "mmload", "compare", "--variants", variants, "--rounds", str(options.runs)]
+        command += ["--rate", "60", "--tp", "2", "--warmup", "1s", "--duration", f"{options.seconds}s"]
+        subprocess.run([*command, "--out", str(folder)], stdout=subprocess.DEVNULL, check=True)
+        return report(figures_of(folder, options), as_json=options.json)
+
+
+def figures_of(folder, options):
+    profiles = defaultdict(list)
+    for run in list_runs(folder):
+        if run.stacks and (run.manifest.member is None or run.manifest.member.scene == "main"):
+            profiles[run.manifest.variant].append(flame_profile(run))
+    views = [
+        view
+        for found in profiles.values()
+        for one, other in combinations(found, 2)
+        for view in flame_document(one, other).views
+    ]
+    nodes = sum(len(view.nodes.word) for view in views)
+    coloured = sum(word > 0 for view in views for word in view.nodes.word)
+    functions = [change.own_word for view in views for change in view.changes]
+    pairs = list(product(profiles[options.against], profiles[options.variant]))
+    found = sum(tops(one, other) for one, other in pairs)
+    return [
+        Figure("pairs of runs of one variant", sum(len(f) * (len(f) - 1) // 2 for f in profiles.values())),
+        Figure("nodes coloured", 100 * coloured / nodes, "%", at_most=5.0, note=f"of {nodes:,}"),
+        Figure(
+            "most of one view",
+            100 * max(sum(map(bool, view.nodes.word)) / len(view.nodes.word) for view in views),
+            "%",
+        ),
+        Figure(
+            "functions said to differ",
+            100 * sum(word != "within noise" for word in functions) / len(functions),
+            "%",
+            at_most=5.0,
+            note=f"of {len(functions):,}",
+        ),
+        Figure("pairs whose first change is the hash", found, f"of {len(pairs)}", at_least=len(pairs)),
+    ]
+
+
+def tops(one, other):
+    """Whether the ranks' hash is the first change of all ranks together."""
+    document = flame_document(one, other)
+    view = next(view for view in document.views if view.id == ALL_RANKS)
+    first = view.changes[0]
+    return "hash" in document.frames[first.frame].function and first.own_word in {"vanished", "less"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""`mmload flame` on the command line: what it shows, what it writes and what it refuses."""
+
+import json
+
+import pytest
+from factory import make_run
+from planted_stacks import with_stacks
+from typer.testing import CliRunner
+
+from mmload.cli import app
+from mmload.errors import FolderError, MmloadError, UsageError
+
+SHORT = {"rate_rps": 20, "duration_s": 10.0, "warmup_s": 0.0, "stack_samples": 0}
+STACKS = {
+    "scheduler_TP0": {"hash": 300, "forward": 600, "poll": 100},
+    "scheduler_TP1": {"hash": 310, "forward": 590, "poll": 120},
+    "tokenizer": {"http": 200},
+}
+LESS = STACKS | {"scheduler_TP0": {"forward": 600, "poll": 400}, "scheduler_TP1": {"forward": 600, "poll": 400}}
+
+
+def invoke(*args):
+    return CliRunner().invoke(app, ["flame", *map(str, args)], env={"COLUMNS": "100", "NO_COLOR": "1"})
+
+
+def said(*args):
+    result = invoke(*args)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refusal(*args):
+    result = invoke(*args)
+    assert isinstance(result.exception, MmloadError), result.output
+    return result.exception
+
+
+@pytest.fixture
+def out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "profiles"
+
+
+@pytest.fixture
+def original(out):
+    return with_stacks(make_run(out, "original", number=1, **SHORT), STACKS)
+
+
+@pytest.fixture
+def optimized(out):
+    return with_stacks(make_run(out, "optimized", number=2, **SHORT), LESS)
+
+
+def test_the_newest_run_with_stacks_is_shown(original, out):
+    make_run(out, "commit", number=9, **SHORT)
+    text = said()
+    assert original.run_id in text
+    assert "hash_feature" in text
+    assert "TP0" in text
+    assert "TP1" in text
+    assert "stand-in" in text
+
+
+def test_one_process_one_phase_and_one_function_can_be_looked_at(original):
+    text = said("--rank", "TP1", "--phase", "hash")
+    assert "hash_feature" in text
+    assert "TP1" in text
+    assert "TP0" not in text
+    assert "run_batch" not in text
+    assert "hash_feature" not in said("--rank", "0", "--function", "run_batch")
+
+
+def test_a_difference_names_what_vanished(original, optimized):
+    text = said(optimized.run_id, "--diff", original.run_id)
+    assert "hash_feature" in text
+    assert "vanished" in text
+    assert "all ranks" in text
+
+
+def test_a_difference_between_unlike_runs_says_so(original, out):
+    other = with_stacks(make_run(out, "optimized", number=3, tp=4, **SHORT), LESS)
+    assert "made under other conditions than the base (tp: 2, not 4)" in " ".join(
+        said(other.run_id, "--diff", original.run_id).split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("--html", "flame.html"),
+        ("--svg", "flame.svg"),
+        ("--speedscope", "flame.speedscope.json"),
+        ("--folded", "flame.folded"),
+    ],
+)
+def test_files_are_written_beside_the_run_and_named(original, form, name):
+    text = said(form)
+    assert str(original.layout.path / name) in text.replace("\n", "")
+    assert (original.layout.path / name).stat().st_size > 100
+
+
+def test_several_files_are_written_at_once_and_a_named_one_is_one(original, tmp_path):
+    said("--html", "--svg")
+    assert (original.layout.path / "flame.svg").exists()
+    said("--svg", "-o", tmp_path / "mine.svg")
+    assert (tmp_path / "mine.svg").read_text().startswith("<svg")
+    assert isinstance(refusal("--html", "--svg", "-o", tmp_path / "x"), UsageError)
+    assert isinstance(refusal("-o", tmp_path / "x"), UsageError)
+
+
+def test_folded_stacks_on_standard_output_hold_every_sample(original):
+    lines = said("--folded", "-o", "-").splitlines()
+    counts = {}
+    for line in lines:
+        stack, _, count = line.rpartition(" ")
+        process = stack.partition(";")[0]
+        counts[process] = counts.get(process, 0) + int(count)
+    assert counts == {name: sum(found.values()) for name, found in STACKS.items()}
+
+
+def test_json_round_trips_and_holds_every_sample(original):
+    document = json.loads(said("--json"))
+    samples = {view["id"]: sum(view["nodes"]["samples"]) for view in document["views"]}
+    assert samples == {name: sum(found.values()) for name, found in STACKS.items()} | {"all-ranks": 2020}
+    assert document["unit"] == "cpu_ms_per_request"
+    assert json.loads(said("--json", "--total"))["unit"] == "cpu_ms"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--rank", "TP7"], "no such process"),
+        (["--phase", "hsh"], "no such phase"),
+        (["--function", "("], "no regular expression"),
+        (["--rows", "0"], "--rows"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(original, args, words):
+    error = refusal(*args)
+    assert isinstance(error, UsageError)
+    assert words in str(error)
+
+
+def test_a_run_without_stacks_and_a_folder_without_runs_are_said(out):
+    assert "no run in" in str(refusal())
+    run = make_run(out, "commit", **SHORT)
+    assert isinstance(refusal(run.run_id), FolderError)
+    assert isinstance(refusal("nothing-there"), FolderError)
