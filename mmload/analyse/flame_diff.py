@@ -50,9 +50,11 @@ def changes(forest: Forest) -> list[FlameChange]:
     """By function, over all nodes of it, the largest difference of its own first; of the total, a function that calls
     itself counts once."""
     functions = int(forest.frame.max(initial=-1)) + 1
-    outermost = _outermost(forest)
-    own = SideCosts(*(_by_function(part, forest.frame, functions) for part in forest.own))
-    total = SideCosts(*(_by_function(part[:, outermost], forest.frame[outermost], functions) for part in forest.total))
+    everywhere = np.ones(len(forest.frame), np.bool_)
+    own, total = (
+        _by_function(costs, forest.frame, functions, nodes)
+        for costs, nodes in ((forest.own, everywhere), (forest.total, _outermost(forest)))
+    )
     own_found, found = differences(own), differences(total)
     by_own, by_total = (np.abs(part.ms[THIS] - part.ms[BASE]) for part in (own, total))
     order = np.lexsort((-by_total, -by_own))
@@ -114,6 +116,10 @@ def _outermost(forest: Forest) -> NDArray[np.bool_]:
     return is_outermost
 
 
-def _by_function(part: NDArray[np.generic], frame: NDArray[np.int64], functions: int) -> Values:
-    """(sides, nodes) -> (sides, functions)."""
-    return np.stack([np.bincount(frame, side, functions) for side in part])
+def _by_function(costs: SideCosts, frame: NDArray[np.int64], functions: int, nodes: NDArray[np.bool_]) -> SideCosts:
+    """Of these nodes together, by what function they are: (sides, functions)."""
+
+    def summed(part: NDArray[np.float64] | NDArray[np.int64]) -> Values:
+        return np.stack([np.bincount(frame[nodes], side[nodes], functions) for side in part])
+
+    return SideCosts(summed(costs.samples).astype(np.int64), summed(costs.ms), summed(costs.variance))

@@ -50,7 +50,7 @@ def _views(sides: Sequence[FlameProfile]) -> Iterator[tuple[str, list[str]]]:
     processes = {name: process for side in reversed(sides) for name, process in side.processes.items()}
     names = [*dict.fromkeys(name for side in sides for name in side.processes)]
     ranks = [name for name in names if processes[name].role == "scheduler"]
-    if len(ranks) > 1:
+    if len(ranks) > 1 and sides[0].unit != "wall_ms_per_request":  # what ranks wait for at once does not add up
         yield ALL_RANKS, ranks
     yield from ((name, [name]) for name in names)
 

@@ -49,14 +49,17 @@ class Frames:
     def __init__(self) -> None:
         self.frames: list[FlameFrame] = []
         self._places: dict[tuple[str, str], int] = {}
+        self._by_text: dict[str, int] = {}
 
     def place(self, text: str) -> int:
         """The index of the function that a frame's text names."""
-        function, file, _ = parse_frame(text)
-        if (function, file) not in self._places:
-            self._places[function, file] = len(self.frames)
-            self.frames.append(FlameFrame(function, file, _package(file)))
-        return self._places[function, file]
+        place = self._by_text.get(text)
+        if place is None:
+            function, file, _ = parse_frame(text)
+            place = self._by_text[text] = self._places.setdefault((function, file), len(self.frames))
+            if place == len(self.frames):
+                self.frames.append(FlameFrame(function, file, _package(file)))
+        return place
 
 
 def forest(sides: Sequence[Sequence[tuple[Costs, Judge]]], frames: Frames) -> Forest:
@@ -99,14 +102,17 @@ class _Growing:
                 own[part] += amount
 
     def _child(self, node: _Node, texts: Sequence[str], depth: int, judge: Judge) -> _Node:
-        ends = judge.rule_at(texts, depth, innermost=True)
-        passes = judge.rule_at(texts, depth, innermost=False)
-        inherited = PHASES.index(passes.phase) if passes else node.inherited
-        key = node.place, self._frames.place(texts[depth]), PHASES.index(ends.phase) if ends else inherited
-        if key not in self._places:
-            self._places[key] = len(self._own)
+        phase = inherited = node.inherited
+        if judge.has_rules(texts[depth]):
+            ends = judge.rule_at(texts, depth, innermost=True)
+            passes = judge.rule_at(texts, depth, innermost=False)
+            inherited = PHASES.index(passes.phase) if passes else inherited
+            phase = PHASES.index(ends.phase) if ends else inherited
+        key = node.place, self._frames.place(texts[depth]), phase
+        place = self._places.setdefault(key, len(self._own))
+        if place == len(self._own):
             self._own.append([[0, 0.0, 0.0] for _ in range(self._sides)])
-        return _Node(self._places[key], inherited, {})
+        return _Node(place, inherited, {})
 
     def grown(self) -> Forest:
         parent, frame, phase = np.array(list(self._places), np.int64).reshape(-1, 3).T

@@ -22,6 +22,8 @@ class Judge:
         self._blocking = [_Called(rule.functions, rule.file) for rule in rules.blocking]
         self._source = source
         self._candidates: dict[str, list[_Matcher]] = {}
+        self._by_function: dict[tuple[str, str], list[_Matcher]] = {}
+        self._decided: dict[str, PhaseRule | None] = {}
 
     def phase(self, stack: str) -> PhaseName:
         rule = self._rule(stack)
@@ -50,20 +52,37 @@ class Judge:
 
     def rule_at(self, frames: Sequence[str], depth: int, *, innermost: bool) -> PhaseRule | None:
         """The rule that the frame at `depth` itself decides, by what called it. innermost: it called nothing."""
-        held = (one.rule for one in self._matching(frames[depth]) if one.holds(frames, depth, innermost=innermost))
-        return next(held, None)
+        for one in self._matching(frames[depth]):
+            if one.holds(frames, depth, innermost=innermost):
+                return one.rule
+        return None
 
     def _rule(self, stack: str) -> PhaseRule | None:
-        frames = stack.split(";")
-        last = len(frames) - 1
-        found = (self.rule_at(frames, depth, innermost=depth == last) for depth in range(last, -1, -1))
-        return next(filter(None, found), None)
+        if stack not in self._decided:
+            frames = stack.split(";")
+            last = len(frames) - 1
+            found = (self.rule_at(frames, depth, innermost=depth == last) for depth in range(last, -1, -1))
+            self._decided[stack] = next(filter(None, found), None)
+        return self._decided[stack]
+
+    def has_rules(self, text: str) -> bool:
+        """Whether any rule may hold at a frame, in some place of some stack."""
+        return bool(self._matching(text))
 
     def _matching(self, text: str) -> list[_Matcher]:
-        if text not in self._candidates:
+        found = self._candidates.get(text)
+        if found is None:
             frame = parse_frame(text)
-            self._candidates[text] = [m for m in self._rules if m.matches(frame, self._source.get(frame.place))]
-        return self._candidates[text]
+            line = self._source.get(frame.place)
+            found = self._candidates[text] = [one for one in self._named(frame) if one.matches_line(line)]
+        return found
+
+    def _named(self, frame: Frame) -> list[_Matcher]:
+        """Those that a frame's function and file fit: of each function many lines are seen."""
+        key = frame.function, frame.file
+        if key not in self._by_function:
+            self._by_function[key] = [one for one in self._rules if one.matches(*key)]
+        return self._by_function[key]
 
 
 class _Called:
@@ -87,10 +106,11 @@ class _Matcher:
         self._line = re.compile(rule.line) if rule.line else None
         self._under = re.compile(rule.under) if rule.under else None
 
-    def matches(self, frame: Frame, text: str | None) -> bool:
-        """What the frame itself decides. text: its source line, None where unknown."""
-        if not self._functions.fullmatch(_last_name(frame.function)) or not self._file.search(frame.file):
-            return False
+    def matches(self, function: str, file: str) -> bool:
+        return bool(self._functions.fullmatch(_last_name(function)) and self._file.search(file))
+
+    def matches_line(self, text: str | None) -> bool:
+        """text: the frame's source line, None where unknown."""
         return self._line is None or (text is not None and self._line.search(text) is not None)
 
     def holds(self, frames: Sequence[str], depth: int, *, innermost: bool) -> bool:

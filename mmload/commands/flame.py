@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from mmload.analyse.flame_rows import Selection
+    from mmload.analyse.slow import SlowRequests
     from mmload.model.flame import FlameDocument, FlameView
     from mmload.store.read import Run
 
@@ -37,6 +38,9 @@ def flame(  # noqa: PLR0913, PLR0917 (a command line has as many options as its 
     diff: Annotated[
         str | None, typer.Option(metavar="RUN", help="Against this run: what costs more, what less.")
     ] = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="What the slowest 1 % of the requests waited for, beside the rest.")
+    ] = False,
     rank: Annotated[
         list[str] | None,
         typer.Option(metavar="TP0|tokenizer|..", help="Only this process (repeatable).", rich_help_panel=_WHAT),
@@ -85,6 +89,8 @@ def flame(  # noqa: PLR0913, PLR0917 (a command line has as many options as its 
     """
     import msgspec  # noqa: PLC0415
 
+    from mmload.analyse.flame_slow import slow_document  # noqa: PLC0415
+    from mmload.judge.flames import flame_of  # noqa: PLC0415
     from mmload.show.terminal import print_document  # noqa: PLC0415
 
     in_range(rows, "--rows", 1, 10_000)
@@ -94,17 +100,20 @@ def flame(  # noqa: PLR0913, PLR0917 (a command line has as many options as its 
         raise UsageError("--output is of one file", "give one of --html, --svg, --speedscope, --folded beside it")
     selection = _selection(phase or [], function)
     sides = [_run(run, out), *([_run(diff, out)] if diff is not None else [])]
-    document = _document(sides, per_request=not total)
+    found = _slow(sides[0], diff, formats) if slow else None
+    document = flame_of(*sides, per_request=not total) if found is None else slow_document(sides[0], found)
     views = _views(document, rank or [])
     if json:
         print_document(msgspec.json.encode(msgspec.structs.replace(document, views=views)).decode() + "\n")
         return
+    name = "flame-slow" if slow else f"flame-against-{sides[1].run_id}" if diff is not None else "flame"
     for form in formats:
-        _write(form, sides, document, views, output)
-    if open_:
-        webbrowser.open(_file("html", sides, output).absolute().as_uri())
+        file = output or sides[0].layout.path / f"{name}{_ENDINGS[form]}"
+        _write(_text(form, sides[0], document, views), file)
+        if open_ and form == "html":
+            webbrowser.open(file.absolute().as_uri())
     if not formats:
-        _print(sides[0], document, views if rank else _at_a_glance(document), selection, rows)
+        _print(sides[0], document, views if rank else _at_a_glance(document), selection, rows, found)
 
 
 def _run(name: str | None, out: Path) -> Run:
@@ -118,19 +127,20 @@ def _run(name: str | None, out: Path) -> Run:
     return found
 
 
-def _document(sides: Sequence[Run], *, per_request: bool) -> FlameDocument:
-    from mmload.analyse.flame import flame_profile  # noqa: PLC0415
-    from mmload.analyse.flame_document import flame_document  # noqa: PLC0415
-    from mmload.judge.comparable import differences  # noqa: PLC0415
+def _slow(run: Run, diff: str | None, formats: Sequence[Format]) -> SlowRequests:
+    from mmload.analyse.slow import slow_requests  # noqa: PLC0415
 
-    profiles = [flame_profile(run, per_request=per_request) for run in sides]
-    if len({profile.unit for profile in profiles}) > 1:
-        profiles = [flame_profile(run, per_request=False) for run in sides]
-    unlike = differences(sides[0], sides[1]) if len(sides) > 1 else []
-    notes = [f"made under other conditions than the base ({'; '.join(unlike)})"] if unlike else []
-    if any(run.manifest.engine == "standin" for run in sides):
-        notes.append("the server is mmload's stand-in, not SGLang")
-    return flame_document(*profiles, notes=notes)
+    if diff is not None:
+        raise UsageError("--slow and --diff exclude each other", "leave one of them out")
+    if unfit := [form for form in formats if form in {"speedscope", "folded"}]:
+        raise UsageError(f"--slow has no {unfit[0]} file", "give --html or --svg")
+    found = slow_requests(run)
+    if found is None:
+        raise FolderError(
+            f"{run.run_id} does not say what slow requests waited for",
+            "that takes stacks with their times, and two dozen requests meanwhile: mmload run --stamped-duration 10s",
+        )
+    return found
 
 
 def _selection(phases: Sequence[str], function: str | None) -> Selection:
@@ -138,7 +148,7 @@ def _selection(phases: Sequence[str], function: str | None) -> Selection:
 
     for name in phases:
         if name not in PHASES:
-            raise UsageError(f"--phase {name}: there is no such phase", nearest(name, PHASES))
+            raise UsageError(f"--phase {name}: there is no such phase", nearest(name, list(PHASES)))
     try:
         return Selection(tuple(phases), None if function is None else re.compile(function))
     except re.error as error:
@@ -156,24 +166,20 @@ def _views(document: FlameDocument, ranks: Sequence[str]) -> list[FlameView]:
     return list({names[name].id: names[name] for name in ranks}.values()) if ranks else document.views
 
 
-def _write(
-    form: Format, sides: Sequence[Run], document: FlameDocument, views: Sequence[FlameView], output: Path | None
-) -> None:
+def _write(text: str, file: Path) -> None:
     from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
 
-    text = _text(form, sides, document, views)
-    if output is not None and str(output) == "-":
+    if str(file) == "-":
         print_document(text)
         return
-    file = _file(form, sides, output)
     write_text(file, text)
     open_console().print(f"{file}  {len(text.encode()) / 1000:,.0f} kB", soft_wrap=True, markup=False)
 
 
-def _text(form: Format, sides: Sequence[Run], document: FlameDocument, views: Sequence[FlameView]) -> str:
+def _text(form: Format, run: Run, document: FlameDocument, views: Sequence[FlameView]) -> str:
     import msgspec  # noqa: PLC0415
 
-    run, shown = sides[0], {view.id for view in views}
+    shown = {view.id for view in views}
     stacks = {name: found for name, found in run.stacks.items() if name in shown or _is_rank_of(name, shown)}
     match form:
         case "html":
@@ -199,25 +205,32 @@ def _is_rank_of(process: str, shown: Collection[str]) -> bool:
     return ALL_RANKS in shown and process.startswith("scheduler_")
 
 
-def _file(form: Format, sides: Sequence[Run], output: Path | None) -> Path:
-    against = f"-against-{sides[1].run_id}" if len(sides) > 1 and form in {"html", "svg"} else ""
-    return output or sides[0].layout.path / f"flame{against}{_ENDINGS[form]}"
-
-
-def _print(run: Run, document: FlameDocument, views: Sequence[FlameView], selection: Selection, rows: int) -> None:
+def _print(
+    run: Run,
+    document: FlameDocument,
+    views: Sequence[FlameView],
+    selection: Selection,
+    rows: int,
+    slow: SlowRequests | None,
+) -> None:
     from mmload.show.flame_terminal import render_flame  # noqa: PLC0415
     from mmload.show.terminal import open_console  # noqa: PLC0415
+    from mmload.show.terminal_slow import render_slow  # noqa: PLC0415
 
-    manifest = run.manifest
+    console, manifest = open_console(), run.manifest
+    if slow is not None:
+        console.print(render_slow(slow))
+        console.print()
     samples = sum(view.samples for view in document.views if view.id in run.stacks)
     about = (f"{manifest.engine} TP {manifest.tp}", manifest.workload, f"{samples:,} samples")
-    open_console().print(render_flame(document, views, selection, rows, about))
+    console.print(render_flame(document, views, selection, rows, about))
 
 
 def _at_a_glance(document: FlameDocument) -> list[FlameView]:
     """Each process; of a difference the ranks as one, where there are several."""
     from mmload.analyse.flame_document import ALL_RANKS  # noqa: PLC0415
 
-    ranks = {view.id for view in document.views if view.id.startswith("scheduler_")}
-    left_out = ranks if document.base is not None and len(ranks) > 1 else {ALL_RANKS}
-    return [view for view in document.views if view.id not in left_out]
+    has_union = any(view.id == ALL_RANKS for view in document.views)
+    if document.base is not None and has_union:
+        return [view for view in document.views if not view.id.startswith("scheduler_")]
+    return [view for view in document.views if view.id != ALL_RANKS]

@@ -97,15 +97,30 @@ class ProfileOptions(Group, frozen=True):
         ),
     ] = True
     profile_duration: Annotated[str, typer.Option(rich_help_panel=shared.PROFILE)] = "10s"
+    stamped_duration: Annotated[
+        str | None,
+        typer.Option(
+            help="Then stacks with their times, for what slow requests waited for; 0 for none. Default of run: half "
+            "of --profile-duration, none with --agent; else none.",
+            rich_help_panel=shared.PROFILE,
+        ),
+    ] = None
     profile_mode: shared.ProfileMode = "active"
     profile_rate: shared.ProfileRate = 100
 
 
 def plan_of_options(
-    load: LoadOptions, server: ServerOptions, profile: ProfileOptions, *, joining: int = 0, **more: Any
+    load: LoadOptions,
+    server: ServerOptions,
+    profile: ProfileOptions,
+    *,
+    joining: int = 0,
+    stamped: bool = False,
+    **more: Any,
 ) -> Plan:
-    """The plan of a run. joining: how many workers come from elsewhere. more: fields of the plan that other options
-    decide, variant among them. Raises UsageError."""
+    """The plan of a run. joining: how many workers come from elsewhere. stamped: whether stacks are taken with their
+    times where no option says so. more: fields of the plan that other options decide, variant among them. Raises
+    UsageError."""
     import msgspec  # noqa: PLC0415
 
     from mmload.model.plan import Plan, ProfilePlan  # noqa: PLC0415
@@ -115,6 +130,10 @@ def plan_of_options(
     requests = load.requests
     if requests is None and load.duration is None and length_s is None:
         requests = content.requests
+    profile_s = seconds(profile.profile_duration, "--profile-duration", shortest_s=1.0)
+    stamped_s = profile_s / 2 if stamped else 0.0
+    if profile.stamped_duration is not None:
+        stamped_s = seconds(profile.stamped_duration, "--stamped-duration")
     fields: dict[str, Any] = {
         "workload_name": workload_name,
         "workload": msgspec.to_builtins(content),
@@ -131,7 +150,8 @@ def plan_of_options(
         "model": server.model,
         "profile": ProfilePlan(
             enabled=profile.profile,
-            duration_s=seconds(profile.profile_duration, "--profile-duration", shortest_s=1.0),
+            duration_s=profile_s,
+            stamped_s=stamped_s,
             rate_hz=shared.profile_rate(profile.profile_rate),
             mode=options.profile_mode(profile.profile_mode),
         ),

@@ -100,6 +100,29 @@ class ProfileInfo(msgspec.Struct, frozen=True, kw_only=True):
     files: list[ProfileFile] = []
 
 
+class StampedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The stacks with their times of one process, from start_ns to end_ns. changes: how often a thread came to another
+    stack. clock_error_ms: the most that all times can be wrong by together. error: why there are none, None where there
+    are; then the times are None."""
+
+    process: str
+    pid: int
+    start_ns: Nanoseconds | None = None
+    end_ns: Nanoseconds | None = None
+    changes: int = 0
+    errors: int = 0
+    cpu_s: Seconds = 0.0
+    clock_error_ms: float | None = None
+    error: str | None = None
+
+
+class StampedInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken of stacks with their times, after the profile."""
+
+    rate_hz: int
+    files: list[StampedFile] = []
+
+
 class LookingCost(msgspec.Struct, frozen=True, kw_only=True):
     """CPU seconds that looking took over `span_s`, which is warm-up and measure (of a profile without load: all of it).
 
@@ -136,7 +159,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """manifest.json. kind: 'profile' where no load was sent. member: None where the run was made alone. validity:
     'valid' or the reasons why the figures can't be trusted. looking: None where the run ended before. agent: None
-    where the server's processes are looked at on the driver's own host."""
+    where the server's processes are looked at on the driver's own host. stamped: None where no stacks were taken with
+    their times."""
 
     schema: int = SCHEMA
     kind: RunKind = "run"
@@ -161,6 +185,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     phases: list[Phase] = []
     clock: Clock
     profile: ProfileInfo = ProfileInfo()
+    stamped: StampedInfo | None = None
     looking: LookingCost | None = None
     stalls: list[Stall] = []
     host: dict[str, object] = {}

@@ -43,12 +43,19 @@ class NoLoad(msgspec.Struct, frozen=True, kw_only=True, tag="none", forbid_unkno
 
 
 class ProfilePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The profile window, which follows the measured one. `rate_hz`: stack samples per second and process."""
+    """The profile window, which follows the measured one. `rate_hz`: stack samples per second and process. stamped_s:
+    how long stacks are taken with their times after that, under the same load; 0: not at all."""
 
     enabled: bool = True
     duration_s: float = 10.0
+    stamped_s: float = 0.0
     rate_hz: int = 100
     mode: ProfileMode = "active"
+
+    @property
+    def window_s(self) -> float:
+        """How long profilers are at work in all; 0 where none is wanted."""
+        return self.duration_s + self.stamped_s if self.enabled else 0.0
 
 
 class GeneratorLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,18 +57,29 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s: float = 0.0
 
 
-class Recording:
+class Ending(NamedTuple):
+    """How one run of py-spy came to its end. samples: of all threads together; errors: those that it could not read.
+    error: why it left no output, in a sentence, else None; the others: as in Segment."""
+
+    samples: int
+    errors: int
+    error: str | None
+    refused: bool
+    behind: bool
+    cpu_s: float
+
+
+class PySpy:
     """A py-spy at work. It is interrupted when this process ends, by kill -9 too, and then still writes its output.
     One with file capabilities is not (the kernel unties it): that one ends by itself after about `limit_s`."""
 
-    def __init__(self, pid: int, rate_hz: int, mode: ProfileMode, output: Path, log: Path, limit_s: float) -> None:
+    def __init__(self, pid: int, options: Sequence[str], output: Path, log: Path, limit_s: float) -> None:
         self._output = output
         self._log = log
         self._log_start = log.stat().st_size if log.exists() else 0
         command = [
-            *(py_spy_path(), "record", "--pid", str(pid), "--format", "raw", "--output", str(output)),
-            *("--rate", str(rate_hz), "--duration", str(int(limit_s) + 1), "--full-filenames", "--threads"),
-            *_MODE_OPTIONS[mode],
+            *(py_spy_path(), "record", "--pid", str(pid), "--output", str(output), "--duration", str(int(limit_s) + 1)),
+            *("--full-filenames", "--threads", *options),
         ]
         with log.open("ab") as file:
             self._process = subprocess.Popen(
@@ -89,8 +101,8 @@ class Recording:
     def interrupt(self) -> None:
         os.kill(self._process.pid, signal.SIGINT)
 
-    def collect(self) -> Segment:
-        """What it found, when it has ended: call `interrupt` first, and this once. Takes the output file away."""
+    def end(self) -> Ending:
+        """Wait until it has ended: call `interrupt` first, and this once."""
         give_up_s = time.monotonic() + _GRACE_S
         while not (ended := self.ended()) and time.monotonic() < give_up_s:
             time.sleep(_POLL_S)
@@ -98,15 +110,37 @@ class Recording:
             os.kill(self._process.pid, signal.SIGKILL)
         _, status, usage = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
-        found = self._read() if ended else Segment(error=f"py-spy hung: killed {_GRACE_S:g} s after it was interrupted")
-        return msgspec.structs.replace(found, cpu_s=usage.ru_utime + usage.ru_stime)
-
-    def _read(self) -> Segment:
-        said = self._said()
-        counts = _COUNTS.search(said)
+        said, cpu_s = self._said(), usage.ru_utime + usage.ru_stime
+        counts, behind = _COUNTS.search(said), _BEHIND.search(said) is not None
+        if not ended:
+            return Ending(0, 0, f"py-spy hung: killed {_GRACE_S:g} s after it was interrupted", False, behind, cpu_s)
         if counts is None:
             refused = _REFUSED.search(said) is not None
-            return Segment(error=_complaint(said, self._process.returncode), refused=refused)
+            return Ending(0, 0, _complaint(said, self._process.returncode), refused, behind, cpu_s)
+        return Ending(int(counts[1]), int(counts[2]), None, refused=False, behind=behind, cpu_s=cpu_s)
+
+    def _said(self) -> bytes:
+        with self._log.open("rb") as file:
+            file.seek(self._log_start)
+            return file.read()
+
+
+class Recording(PySpy):
+    """A py-spy that counts stacks."""
+
+    def __init__(self, pid: int, rate_hz: int, mode: ProfileMode, output: Path, log: Path, limit_s: float) -> None:
+        options = ("--format", "raw", "--rate", str(rate_hz), *_MODE_OPTIONS[mode])
+        super().__init__(pid, options, output, log, limit_s)
+
+    def collect(self) -> Segment:
+        """What it found, when it has ended: call `interrupt` first, and this once. Takes the output file away."""
+        ending = self.end()
+        found = Segment(error=ending.error, refused=ending.refused)
+        if ending.error is None:
+            found = self._read(ending)
+        return msgspec.structs.replace(found, cpu_s=ending.cpu_s)
+
+    def _read(self, ending: Ending) -> Segment:
         try:
             stacks = parse_raw(self._output.read_text(encoding="utf-8", errors="replace"))
             self._output.unlink()
@@ -114,12 +148,7 @@ class Recording:
             return Segment(error=f"py-spy's output can't be read ({error.strerror})")
         whole = {stack: samples for stack, samples in stacks.items() if split_thread(stack).stack}
         torn = sum(stacks.values()) - sum(whole.values())
-        return Segment(stacks=whole, errors=int(counts[2]) + torn, behind=_BEHIND.search(said) is not None)
-
-    def _said(self) -> bytes:
-        with self._log.open("rb") as file:
-            file.seek(self._log_start)
-            return file.read()
+        return Segment(stacks=whole, errors=ending.errors + torn, behind=ending.behind)
 
 
 def start_dump(pid: int, file: Path) -> subprocess.Popen[bytes]:

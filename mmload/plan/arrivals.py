@@ -123,11 +123,11 @@ def main_windows(plan: Plan) -> tuple[Window, Window]:
 
 
 def profile_window(plan: Plan) -> Window | None:
-    """The profile window, which starts PROFILE_LEAD_S into its segment; None when the plan wants no profile."""
+    """While profilers are at work, from PROFILE_LEAD_S into their segment on; None when the plan wants no profile."""
     if not plan.profile.enabled:
         return None
     start_ns = round(PROFILE_LEAD_S * 1e9)
-    return Window("profile", start_ns, start_ns + round(plan.profile.duration_s * 1e9))
+    return Window("profile", start_ns, start_ns + round(plan.profile.window_s * 1e9))
 
 
 def build_schedule(plan: Plan) -> RunSchedule | None:

@@ -25,6 +25,8 @@ def check_plan(plan: Plan) -> None:
         raise UsageError(
             f"{plan.meeting.expected} of {plan.workers} workers can't join", "workers counts all of them, local or not"
         )
+    if plan.profile.stamped_s and plan.agent is not None:
+        raise UsageError("an agent takes no stacks with their times", "leave out --stamped-duration")
     if isinstance(plan.load, ClosedLoop) and plan.workers > plan.load.concurrency:
         raise UsageError(
             f"{plan.workers} workers can't share {plan.load.concurrency} requests in flight", "use fewer workers"
@@ -71,4 +73,5 @@ def _bounds(plan: Plan) -> Iterator[tuple[str, float, float, float]]:
     yield "workers", plan.workers, 1, 64
     yield "identity_items", plan.identity_items, 0, 1000
     yield "profile.duration_s", plan.profile.duration_s, 1.0, _LONGEST_S
+    yield "profile.stamped_s", plan.profile.stamped_s, 0.0, _LONGEST_S
     yield "profile.rate_hz", plan.profile.rate_hz, 1, 1000

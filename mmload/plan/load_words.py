@@ -13,14 +13,14 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.
 _LONGEST_S = 14 * 86400.0
 
 
-def seconds(text: str, option: str, *, shortest_s: float = 0.0) -> float:
+def seconds(text: str, option: str, *, shortest_s: float = 0.0, longest_s: float = _LONGEST_S) -> float:
     """A duration such as `40s`, `1.5m`, `24h` or `40` (seconds)."""
     match = _DURATION.match(text.strip())
     if match is None:
         raise UsageError(f"{option} {text!r} is not a duration", "write it as 40s, 90, 2m or 24h")
     value = float(match[1]) * _UNIT_S[match[2]]
-    if not shortest_s <= value <= _LONGEST_S:
-        raise UsageError(f"{option} {text} is out of range", f"it takes {shortest_s:g}s to {_LONGEST_S / 86400:g}d")
+    if not shortest_s <= value <= longest_s:
+        raise UsageError(f"{option} {text} is out of range", f"it takes {shortest_s:g}s to {longest_s / 86400:g}d")
     return value
 
 

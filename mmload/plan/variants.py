@@ -17,6 +17,7 @@ PLANTED = (
     "planted-errors",
     "planted-leak",
     "planted-slow-rank",
+    "planted-stall",
     "planted-wrong-output",
     "planted-slow-start",
 )

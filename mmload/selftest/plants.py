@@ -19,8 +19,9 @@ TAIL_SHARE = 0.03
 TAIL_DELAY_S, SLOW_TAIL_DELAY_S = 0.50, 0.55
 ERRORS_EVERY = 500
 LEAK_BYTES = 20_000
-LEAKING_RANK = SLOW_RANK = LOST_RANK = LYING_RANK = 1
+LEAKING_RANK = SLOW_RANK = LOST_RANK = LYING_RANK = STALLING_RANK = 1
 SLOW_RANK_CPU_S = 0.015
+STALL_EVERY, STALL_S = 40, 0.4
 WRONG_OUTPUTS = (2, 5)  # places in the identity phase, from 0
 SLOW_FIRST, SLOW_FIRST_DELAY_S = 50, 0.5
 
@@ -91,6 +92,21 @@ class SlowRank(Original):
         return super().materialise(request)
 
 
+class Stall(Original):
+    """One rank stands still at every 40th request with media, and all that are under way wait for it."""
+
+    name = "planted-stall"
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._number = itertools.count(1)
+
+    def materialise(self, request: Request) -> Any:
+        if self.host.rank == STALLING_RANK and next(self._number) % STALL_EVERY == 0:
+            _stand_still()
+        return super().materialise(request)
+
+
 class WrongOutput(Original):
     """Two of the first requests get inputs that are not theirs."""
 
@@ -120,6 +136,10 @@ class SlowStart(Original):
         if next(self._number) < SLOW_FIRST:
             time.sleep(SLOW_FIRST_DELAY_S)
         return super().at_tokenizer(raw)
+
+
+def _stand_still() -> None:
+    time.sleep(STALL_S)
 
 
 def _burn(cpu_s: float) -> None:

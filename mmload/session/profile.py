@@ -1,12 +1,14 @@
-"""The profile window inside its load segment."""
+"""The profile window inside its load segment, and what follows it there: stacks with their times."""
 
 from __future__ import annotations
 
 import time
 
-from mmload.model.manifest import ProfileInfo
+from mmload.model.manifest import ProfileInfo, StampedInfo
 from mmload.model.records import RequestRecord
 from mmload.observe.observer import StackProfiler
+from mmload.observe.stamped import StampedProfiler
+from mmload.session.ledger import Ledger
 
 
 class ProfileWindow:
@@ -35,3 +37,53 @@ class ProfileWindow:
         if self._info is None:
             self._info = self._profiler.stop()
         return self._info
+
+    def note(self, ledger: Ledger) -> None:
+        """Close it, and put what it brought into the manifest."""
+        info = self.close()
+        ledger.note(profile=info)
+        ledger.warn(*self._profiler.warnings)
+        if info.mode != "none":
+            ledger.warn(*(f"poor profile of {file.process}: {file.error}" for file in info.files if file.error))
+        if self.start_ns is not None:
+            ledger.phase("profile", self.start_ns, min(self._end_ns, time.monotonic_ns()))
+
+
+class StampedWindow:
+    """Takes stacks with their times from `start_ns` to `end_ns`; not at all where these are the same."""
+
+    def __init__(self, profiler: StampedProfiler, start_ns: int, end_ns: int) -> None:
+        self._profiler = profiler
+        self._start_ns = start_ns
+        self._end_ns = end_ns
+        self._started = False
+        self._info: StampedInfo | None = None
+
+    def turn(self) -> None:
+        now_ns = time.monotonic_ns()
+        if not self._started and self._start_ns <= now_ns < self._end_ns:
+            self._started = True
+            self._profiler.start()
+        if now_ns >= self._end_ns:
+            self.close()
+
+    def close(self) -> StampedInfo | None:
+        """End it, once, and say what it brought; None where it never began."""
+        if self._started and self._info is None:
+            self._info = self._profiler.stop()
+        return self._info
+
+    def note(self, ledger: Ledger) -> None:
+        """Close it, and put what it brought into the manifest."""
+        info = self.close()
+        if info is None:
+            if self._start_ns < self._end_ns <= time.monotonic_ns():
+                ledger.warn("no stacks with their times: the profile ended too late for them")
+            return
+        ledger.note(stamped=info)
+        lost = [file for file in info.files if file.error]
+        ledger.warn(*(f"no stacks with their times of {file.process}: {file.error}" for file in lost))
+        starts_ns = [file.start_ns for file in info.files if file.start_ns is not None]
+        ends_ns = [file.end_ns for file in info.files if file.end_ns is not None]
+        if starts_ns and ends_ns:
+            ledger.phase("stamped", min(starts_ns), max(ends_ns))

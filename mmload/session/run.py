@@ -22,6 +22,7 @@ from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.records import RequestRecord
 from mmload.observe.observer import Observer
 from mmload.observe.stacks import worth_profiling
+from mmload.observe.stamped import StampedProfiler
 from mmload.plan.access import request_headers
 from mmload.plan.arrivals import PROFILE_LEAD_S, RunSchedule, build_schedule, main_windows
 from mmload.plan.check import check_meeting, check_plan
@@ -34,7 +35,7 @@ from mmload.session.interrupt import interruption
 from mmload.session.ledger import Ledger
 from mmload.session.looking import cost_noted
 from mmload.session.observers import local_observer, reach_agent
-from mmload.session.profile import ProfileWindow
+from mmload.session.profile import ProfileWindow, StampedWindow
 from mmload.session.ranks import rank_infos
 from mmload.store.append import create_run_folder, write_document
 from mmload.store.layout import RunLayout, new_run_id
@@ -217,7 +218,7 @@ def _send_main(plan: Plan, crew: Crew) -> None:
     """Warm-up and measure, back to back, then what is still in flight."""
     warmup, measure = main_windows(plan)
     start_ns = _start_ns(plan)
-    after_ns = round((PROFILE_LEAD_S + plan.profile.duration_s) * 1e9) if plan.profile.enabled else 0
+    after_ns = round((PROFILE_LEAD_S + plan.profile.window_s) * 1e9) if plan.profile.enabled else 0
     counted = isinstance(plan.load, ClosedLoop) and plan.requests is not None
     crew.left_until_ns = None if counted else start_ns + measure.end_ns + after_ns
     for window in (warmup, measure):
@@ -252,7 +253,7 @@ def _load_command(plan: Plan, segment: str, start_ns: int) -> Open | Closed:
         measure_s = plan.duration_s if plan.requests is None else float("1e9")
         phases = [("warmup", plan.warmup_s), ("measure", measure_s)]
     else:
-        phases = [("profile", PROFILE_LEAD_S + plan.profile.duration_s)]
+        phases = [("profile", PROFILE_LEAD_S + plan.profile.window_s)]
     return Closed(
         segment=segment,
         start_ns=start_ns,
@@ -263,20 +264,22 @@ def _load_command(plan: Plan, segment: str, start_ns: int) -> Open | Closed:
 
 
 def _send_profile(plan: Plan, target: Target, observer: Observer, crew: Crew) -> None:
-    """The same load again, with a profiler on each rank and on the tokenizer. Nothing but shares comes from it."""
-    profiler = observer.profiler(worth_profiling(target.processes), crew.layout, plan.profile)
+    """The same load again, with a profiler on each rank and on the tokenizer. Nothing but shares comes from it, and
+    from its end what they were in while a request waited."""
+    processes = worth_profiling(target.processes)
+    profiler = observer.profiler(processes, crew.layout, plan.profile)
     start_ns = _start_ns(plan)
     end_ns = start_ns + round((PROFILE_LEAD_S + plan.profile.duration_s) * 1e9)
-    crew.left_until_ns = end_ns
-    crew.tracker.enter("profile", start_ns, PROFILE_LEAD_S + plan.profile.duration_s)
+    crew.left_until_ns = start_ns + round((PROFILE_LEAD_S + plan.profile.window_s) * 1e9)
+    crew.tracker.enter("profile", start_ns, PROFILE_LEAD_S + plan.profile.window_s)
     window = ProfileWindow(profiler, start_ns + _ATTACH_AFTER_NS, end_ns)
-    try:
-        crew.run_segment(_load_command(plan, "profile", start_ns), window.turn)
-    finally:
-        info = window.close()
-        crew.ledger.note(profile=info)
-        crew.ledger.warn(*profiler.warnings)
-        if info.mode != "none":
-            crew.ledger.warn(*(f"poor profile of {file.process}: {file.error}" for file in info.files if file.error))
-        if window.start_ns is not None:
-            crew.ledger.phase("profile", window.start_ns, min(end_ns, time.monotonic_ns()))
+    stamped = StampedWindow(StampedProfiler(processes, crew.layout, plan.profile), end_ns, crew.left_until_ns)
+
+    def turn(records: list[RequestRecord]) -> None:
+        window.turn(records)
+        stamped.turn()
+
+    with ExitStack() as stack:
+        stack.callback(stamped.note, crew.ledger)
+        stack.callback(window.note, crew.ledger)
+        crew.run_segment(_load_command(plan, "profile", start_ns), turn)

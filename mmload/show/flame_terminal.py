@@ -11,7 +11,7 @@ from mmload.model.flame import VALUE_UNIT_MS, ChangeWord, FlameChange, FlameDocu
 from mmload.show.palette import LABEL, PHASE_COLOURS
 from mmload.show.terminal_charts import bar
 from mmload.show.terminal_figures import MISSING, count, figure
-from mmload.show.terminal_sheet import EXTRA, Column, Drawn, Sheet, fact, grid, paragraph, separated, styled
+from mmload.show.terminal_sheet import EXTRA, GAP, Column, Drawn, Sheet, fact, grid, paragraph, separated, styled
 
 _BAR = 8
 _CHANGE_STYLES: dict[ChangeWord, str] = {
@@ -27,6 +27,8 @@ _UNITS = {
     "wall_ms_per_request": "ms per request",
 }
 _MOST_CHANGES = 12
+_PHASE_WIDTH = 18  # of the column that names them
+_FIGURE_WIDTH = 6
 
 
 def render_flame(
@@ -39,7 +41,7 @@ def render_flame(
         groups = _groups(document, views)
         yield from separated(
             _head(document, about, sheet),
-            _phases(document, views, selection, sheet),
+            _phases(document, views, selection, sheet) if document.unit != "wall_ms_per_request" else (),
             *(_tree(document, flame_table(document, group, selection, rows), sheet) for group in groups),
             *(_changes(document, view, sheet) for view in views if document.base is not None),
         )
@@ -64,21 +66,41 @@ def _head(document: FlameDocument, about: Sequence[str], sheet: Sheet) -> Iterat
 
 
 def _phases(document: FlameDocument, views: Sequence[FlameView], selection: Selection, sheet: Sheet) -> Iterator[Text]:
-    """What each phase costs in each view."""
-    sides = [("value", view.label) for view in views]
-    if document.base is not None:
-        sides = [(side, f"{view.label}{ending}") for view in views for side, ending in _SIDES]
-    pairs = [view for view in views for _ in (_SIDES if document.base is not None else (0,))]
-    found = [_by_phase(view, side, len(document.phases)) for view, (side, _) in zip(pairs, sides, strict=True)]
+    """What each phase costs in each view; more views than fit go below."""
+    sides = _SIDES if document.base is not None else _SIDES[:1]
+    columns = [
+        (f"{view.label}{ending}", _by_phase(view, side, len(document.phases)))
+        for view in views
+        for side, ending in sides
+    ]
+    for chunk in _chunks(columns, sheet.width - _PHASE_WIDTH):
+        yield from separated(_phase_table(document, chunk, selection, sheet))
+
+
+def _chunks(columns: Sequence[tuple[str, list[float]]], width: int) -> Iterator[list[tuple[str, list[float]]]]:
+    """As many columns at once as fit, at least one."""
+    chunk: list[tuple[str, list[float]]] = []
+    for column in columns:
+        if chunk and sum(max(_FIGURE_WIDTH, len(label)) + GAP for label, _ in (*chunk, column)) > width:
+            yield chunk
+            chunk = []
+        chunk.append(column)
+    if chunk:
+        yield chunk
+
+
+def _phase_table(
+    document: FlameDocument, columns: Sequence[tuple[str, list[float]]], selection: Selection, sheet: Sheet
+) -> Iterator[Text]:
     rows = []
     for place, phase in enumerate(document.phases):
-        values = [column[place] for column in found]
+        values = [found[place] for _, found in columns]
         if any(values) and (not selection.phases or phase in selection.phases):
             mark = styled((f"{sheet.glyphs.block} " if sheet.colour else "", PHASE_COLOURS[phase]), phase)
             rows.append([mark, *(styled(_ms(value) if value else MISSING) for value in values)])
-    rows.append([styled("all"), *(styled(_ms(sum(column))) for column in found)])
-    columns = [Column(_UNITS[document.unit], right=False, elastic=True), *(Column(label) for _, label in sides)]
-    yield from grid(columns, rows, sheet)
+    rows.append([styled("all"), *(styled(_ms(sum(found))) for _, found in columns)])
+    heads = [Column(_UNITS[document.unit], right=False, elastic=True), *(Column(label) for label, _ in columns)]
+    yield from grid(heads, rows, sheet)
 
 
 _SIDES = (("value", ""), ("base_value", " base"))

@@ -35,6 +35,7 @@ class RunLayout:
         self.generator = path / "generator.jsonl"
         self.summary = path / "summary.json"
         self.verdict = path / "verdict.json"
+        self.report = path / "report.html"
         self.stacks = path / "stacks"
         self.logs = path / "logs"
         self.dumps = path / "dumps"
@@ -49,6 +50,9 @@ class RunLayout:
 
     def threads(self, process: str) -> Path:
         return self.stacks / f"{process}.threads.json"
+
+    def stamped(self, process: str) -> Path:
+        return self.stacks / f"{process}.stamped.json"
 
     def log(self, process: str) -> Path:
         return self.logs / f"{process}.log"

@@ -14,8 +14,10 @@ from mmload.analyse.flame import FlameProfile, ProcessFlame, StackCost, flame_pr
 from mmload.analyse.flame_diff import changes, differences
 from mmload.analyse.flame_document import ALL_RANKS, flame_document
 from mmload.analyse.flame_rows import Selection, flame_table
+from mmload.analyse.flame_slow import document_of_slow
 from mmload.analyse.flame_tree import Frames, forest
 from mmload.analyse.phases import Judge
+from mmload.analyse.slow import SlowRequests, StackWall, ThreadWall
 from mmload.analyse.summary import summarise
 from mmload.errors import FolderError
 from mmload.model.flame import CHANGE_WORDS, VALUE_UNIT_MS
@@ -292,3 +294,41 @@ def test_rows_never_cost_more_than_what_they_are_below(this, base, most):
             assert row.base_total_ms[0] <= above[-1][1] + 1e-9
         assert len(above) == row.depth
         above.append((row.total_ms[0], row.base_total_ms[0]))
+
+
+# What slow requests waited for
+
+
+def slow_view(spells=3, **stacks):
+    """stacks: function -> (ms while a slow one waited, ms while another did)."""
+    walls = {
+        stack_of("event_loop", function): StackWall(slow, rest, round(slow * 3 / 10), round(rest * 297 / 10))
+        for function, (slow, rest) in stacks.items()
+    }
+    waits = [sum(wall[side] for wall in walls.values()) for side in (0, 1)]
+    found = SlowRequests(
+        slow=3,
+        rest=297,
+        spells=spells,
+        slow_wait_ms=waits[0],
+        rest_wait_ms=waits[1],
+        threads={"scheduler_TP1": ThreadWall(process="scheduler_TP1", phases={}, stacks=walls)},
+        sentences=["the slowest 3 of 300 requests waited"],
+    )
+    return document_of_slow(found, JUDGE, tick_ms=10.0)
+
+
+def test_a_planted_stall_tops_the_slow_view():
+    document = slow_view(stuck=(600.0, 4.0), forward=(120.0, 90.0))
+    (view,) = document.views
+    first = view.changes[0]
+    assert (document.frames[first.frame].function, first.own_word) == ("stuck", "more")
+    assert document.unit == "wall_ms_per_request"
+    assert view.value_ms == pytest.approx(720)
+    assert document.notes[1] == "the slowest 3 of 300 requests waited"
+
+
+@pytest.mark.parametrize("stacks", [{"forward": (150.0, 110.0)}, {"missed": (12.0, 0.0), "forward": (150.0, 110.0)}])
+def test_a_wait_that_is_only_longer_or_was_seen_once_is_within_noise(stacks):
+    (view,) = slow_view(**stacks).views
+    assert {change.own_word for change in view.changes} == {"within noise"}

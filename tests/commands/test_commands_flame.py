@@ -141,6 +141,12 @@ def test_what_makes_no_sense_is_refused_by_name(original, args, words):
     assert words in str(error)
 
 
+def test_slow_requests_need_stacks_with_their_times_and_go_with_no_other_run(original):
+    assert "what slow requests waited for" in str(refusal("--slow"))
+    assert "exclude each other" in str(refusal("--slow", "--diff", original.run_id))
+    assert "no folded file" in str(refusal("--slow", "--folded"))
+
+
 def test_a_run_without_stacks_and_a_folder_without_runs_are_said(out):
     assert "no run in" in str(refusal())
     run = make_run(out, "commit", **SHORT)
