@@ -25,6 +25,14 @@ def test_every_configuration_file_is_in_the_wheel(wheel):
         assert f"mmload/configs/{file.relative_to(ROOT / 'configs')}" in names
 
 
+def test_everything_that_pages_are_made_of_is_in_the_wheel(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    files = list((ROOT / "mmload" / "show" / "page").iterdir())
+    assert files
+    for file in files:
+        assert f"mmload/show/page/{file.name}" in names
+
+
 def test_an_unpacked_wheel_finds_its_configuration(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     done = subprocess.run(
