@@ -17,6 +17,7 @@ from mmload.commands import (
     gate,
     handoff,
     profile,
+    report,
     run,
     runs,
     selftest,
@@ -44,6 +45,7 @@ app.command("gate", rich_help_panel="Judge")(gate.gate)
 app.command("compare", rich_help_panel="Judge")(compare.compare)
 app.command("selftest", rich_help_panel="Judge")(selftest.selftest)
 app.command("flame", rich_help_panel="Look")(flame.flame)
+app.command("report", rich_help_panel="Look")(report.report)
 app.add_typer(runs.app, name="runs", rich_help_panel="Look")
 app.add_typer(variants.app, name="variants", rich_help_panel="Look")
 app.add_typer(workload.app, name="workload", rich_help_panel="Look")

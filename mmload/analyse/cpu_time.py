@@ -71,11 +71,15 @@ def cpu_time(process: ProcessThreads, rules: PhaseRules, source: Mapping[str, st
 
     source: 'file:line' -> text, as stored beside the stacks; without it rules on lines match nothing, so that more
     counts as work."""
+    return cpu_time_judged(process, Judge(rules, source))
+
+
+def cpu_time_judged(process: ProcessThreads, judge: Judge) -> CpuTime:
+    """The same by rules that are ready."""
     threads = process.threads
     total_s = sum(thread.cpu_s for thread in threads)
     if total_s <= 0:
         return CpuTime(seconds={}, shares={}, work=Interval(1.0, 0.0, 1.0), samples=0, native=0.0, parts=[])
-    judge = Judge(rules, source)
     taken = sum(sum(thread.stacks.values()) for thread in threads)
     lost = process.errors / (taken + process.errors) if taken else 0.0
     rate_hz = process.rate_hz * (1 - lost)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mmload.analyse.cpu import Interval
-from mmload.analyse.cpu_time import CpuTime, PhaseShare, cpu_time
+from mmload.analyse.cpu_time import CpuTime, PhaseShare, cpu_time_judged
 from mmload.analyse.phases import Judge
 from mmload.analyse.stacks import hottest
 from mmload.plan.phases import PhaseName, PhaseRules, rules_for
@@ -44,12 +44,12 @@ def other_evidence(mode: str) -> str | None:
 
 def work_shares(run: Run) -> dict[str, WorkShare]:
     """Process name -> its work share; processes without a profile are left out."""
-    rules, source = rules_for(run.manifest.engine), read_source(run.layout)
+    judge = Judge(rules_for(run.manifest.engine), read_source(run.layout))
     profile = run.manifest.profile
     troubles = {file.process: file.error for file in profile.files}
     found = {}
     for name, stacks in run.stacks.items():
-        share = work_share(read_threads(run.layout, name), stacks, rules, source)
+        share = _work_share(read_threads(run.layout, name), stacks, judge)
         if share:
             trouble = other_evidence(profile.mode)
             work = None if trouble else share.work
@@ -61,12 +61,15 @@ def work_share(
     threads: ProcessThreads | None, stacks: Mapping[str, int], rules: PhaseRules, source: Mapping[str, str]
 ) -> WorkShare | None:
     """Of one process, without trouble. threads: None where nobody counted by thread: then all samples count alike."""
-    judge = Judge(rules, source)
+    return _work_share(threads, stacks, Judge(rules, source))
+
+
+def _work_share(threads: ProcessThreads | None, stacks: Mapping[str, int], judge: Judge) -> WorkShare | None:
     if threads is None:
         if all(judge.sleeps(stack) for stack in stacks):
             return None
         threads = ProcessThreads(seconds=1.0, threads=[ThreadStacks(tid=0, name="", cpu_s=1.0, stacks=dict(stacks))])
-    time = cpu_time(threads, rules, source)
+    time = cpu_time_judged(threads, judge)
     unknown = {stack: seconds for stack, seconds in time.seconds.items() if judge.phase(stack) == "other"}
     of_all = sum(unknown.values()) / (sum(time.seconds.values()) or 1.0)
     return WorkShare(

@@ -45,9 +45,10 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     series: dict[str, Values]
 
 
-def timeline(run: Run, bin_s: float | None = None) -> Timeline | None:
-    """The run in bins of `bin_s`; by default of a second, longer where these would be more than 300. None where nothing
-    was sent and no phase began. Raises FolderError on damage, UsageError when the bins would be more than MOST_BINS."""
+def timeline(run: Run, bin_s: float | None = None, most_bins: int = _WANTED_BINS) -> Timeline | None:
+    """The run in bins of `bin_s`; by default of a second, longer where these would be more than `most_bins`. None where
+    nothing was sent and no phase began. Raises FolderError on damage, UsageError when the bins would be more than
+    MOST_BINS."""
     spans_ns = [(phase.start_ns, phase.end_ns) for phase in run.manifest.phases]
     ended_ns = _ended_ns(run.requests)
     if len(run.requests):
@@ -55,7 +56,8 @@ def timeline(run: Run, bin_s: float | None = None) -> Timeline | None:
         spans_ns.append((int(run.requests.due_ns.min()), last_ns + 1))
     if not spans_ns:
         return None
-    bins = _Bins.over(min(spans_ns)[0], max(end_ns for _, end_ns in spans_ns), _origin_ns(run, spans_ns), bin_s)
+    start_ns, end_ns = min(spans_ns)[0], max(end_ns for _, end_ns in spans_ns)
+    bins = _Bins.over(start_ns, end_ns, _origin_ns(run, spans_ns), bin_s, most_bins)
     return Timeline(
         run_id=run.run_id,
         bin_s=bins.step_ns / 1e9,
@@ -79,12 +81,12 @@ class _Bins:
         self.step_ns = int(edges_ns[1] - edges_ns[0])
 
     @classmethod
-    def over(cls, start_ns: int, end_ns: int, origin_ns: int, bin_s: float | None) -> _Bins:
+    def over(
+        cls, start_ns: int, end_ns: int, origin_ns: int, bin_s: float | None, most_bins: int = _WANTED_BINS
+    ) -> _Bins:
         if bin_s is None:
             length_s = (end_ns - start_ns) / 1e9
-            bin_s = next(
-                (step for step in _STEPS_S if length_s <= step * _WANTED_BINS), math.ceil(length_s / _WANTED_BINS)
-            )
+            bin_s = next((step for step in _STEPS_S if length_s <= step * most_bins), math.ceil(length_s / most_bins))
         step_ns = round(bin_s * 1e9)
         first, end = (start_ns - origin_ns) // step_ns, -((origin_ns - end_ns) // step_ns)
         count = max(1, end - first)

@@ -1,4 +1,4 @@
-"""Carry out a plan before a person's eyes: the live display, then the summary, also of a run that ended early."""
+"""Carry out a plan before a person's eyes: the live display, then its end, also of a run that ended early."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mmload.analyse.timeline import Timeline
     from mmload.model.plan import Plan
     from mmload.session.crew import Show
+    from mmload.show.terminal_sheet import Drawn
     from mmload.store.read import Run
 
     Session = Callable[[Plan, Path, Show, Callable[[Run], None]], object]
@@ -23,13 +23,12 @@ def carry_out(
     out: Path,
     console: Console,
     title: str,
-    over_time: Callable[[Run], Timeline | None] | None,
+    ending: Callable[[Run], Drawn],
 ) -> Run:
-    """The sealed run. Its summary goes to the console, and as a document to standard output where that is not the
-    console's. over_time: what is drawn over time, None for nothing."""
+    """The sealed run. What `ending` makes of it goes to the console, and its summary as a document to standard output
+    where that is not the console's."""
     from mmload.show.live import LiveDisplay  # noqa: PLC0415
     from mmload.show.terminal import print_document  # noqa: PLC0415
-    from mmload.show.terminal_summary import render_summary  # noqa: PLC0415
 
     sealed: list[Run] = []
     try:
@@ -37,8 +36,7 @@ def carry_out(
             session(plan, out, display.update, sealed.append)
     finally:
         for stored in sealed:
-            drawn = over_time(stored) if over_time else None
-            console.print(render_summary(stored.summary, stored.manifest, drawn))
+            console.print(ending(stored))
             if console.stderr:
                 print_document(stored.layout.summary.read_text(encoding="utf-8"))
     return sealed[0]

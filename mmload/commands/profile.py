@@ -16,6 +16,8 @@ from mmload.plan.load_words import seconds
 
 if TYPE_CHECKING:
     from mmload.model.plan import Plan
+    from mmload.show.terminal_sheet import Drawn
+    from mmload.store.read import Run
 
 
 def profile(  # noqa: PLR0913, PLR0917 (a command line has as many options as its contract names)
@@ -79,5 +81,11 @@ def _profile(plan: Plan, out: Path, *, as_json: bool) -> int:
     from mmload.show.terminal import open_console  # noqa: PLC0415
 
     title = f"profile of {plan.url or ', '.join(f'pid {pid}' for pid in plan.pids)}, no load"
-    stored = carry_out(profile_alone, plan, out, open_console(stderr=as_json), title, over_time=None)
+    stored = carry_out(profile_alone, plan, out, open_console(stderr=as_json), title, _ending)
     return EXIT_OK if stored.summary.validity == "valid" else EXIT_RUN_INVALID
+
+
+def _ending(stored: Run) -> Drawn:
+    from mmload.show.terminal_summary import render_summary  # noqa: PLC0415
+
+    return render_summary(stored.summary, stored.manifest)

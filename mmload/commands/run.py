@@ -28,6 +28,8 @@ from mmload.plan.load_words import in_range
 
 if TYPE_CHECKING:
     from mmload.model.plan import Plan
+    from mmload.show.terminal_sheet import Drawn
+    from mmload.store.read import Run
 
 # What an option leaves no room for: given together, one of them would be ignored without a word.
 _EXCLUDED = {"url": ("engine", "tp", "port", "engine_args"), **EXCLUDED}
@@ -97,6 +99,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
             server,
             stacks,
             joining=expect_workers,
+            stamped=agent is None,
             variant=_known_variant(variant),
             engine=None if url else server.engine,
             url=url,
@@ -113,17 +116,24 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
 
 
 def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
-    """Run, show the summary (also of a run that ended early), and say the exit code: the gate's if one was asked for,
-    else whether the figures can be trusted."""
-    from mmload.analyse.timeline import timeline  # noqa: PLC0415
+    """Run, show how it ended (also early), and say the exit code: the gate's if one was asked for, else whether the
+    figures can be trusted."""
     from mmload.session.run import run as run_session  # noqa: PLC0415
     from mmload.show.terminal import open_console  # noqa: PLC0415
 
     console = open_console(stderr=as_json)
-    stored = carry_out(run_session, plan, out, console, _title(plan), over_time=timeline)
+    stored = carry_out(run_session, plan, out, console, _title(plan), _ending)
     if plan.gate is not None:
+        console.print()
         return judge_new_run(stored, plan.gate, out, console)
     return EXIT_OK if stored.summary.validity == "valid" else EXIT_RUN_INVALID
+
+
+def _ending(stored: Run) -> Drawn:
+    from mmload.analyse.timeline import timeline  # noqa: PLC0415
+    from mmload.show.terminal_end import render_end  # noqa: PLC0415
+
+    return render_end(stored.summary, stored.manifest, timeline(stored))
 
 
 def _title(plan: Plan) -> str:

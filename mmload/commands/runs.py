@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,63 +11,125 @@ import typer
 
 from mmload.commands.options import OUT
 from mmload.errors import FolderError, UsageError
-from mmload.plan.load_words import seconds
+from mmload.plan.load_words import in_range, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from mmload.show.tables_runs import RunRow
-    from mmload.store.read import Run
+app = typer.Typer(help="The run folders: list (also without a word), show, timeline, remove.")
 
-app = typer.Typer(help="The run folders: list, show, timeline, remove.", no_args_is_help=True)
+_ROWS = 20  # of a table for people
 
 _Out = Annotated[Path, typer.Option(help="Where run folders are.")]
 _Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
+_Run = Annotated[str, typer.Argument(help="A run-id or a path.")]
+
+
+@app.callback(invoke_without_command=True)
+def runs(context: typer.Context) -> None:
+    """The run folders: list (also without a word), show, timeline, remove."""
+    if context.invoked_subcommand is None:
+        list_runs()
 
 
 @app.command("list")
-def list_runs(out: _Out = OUT, json: _Json = False) -> None:
-    """All runs, the newest first."""
+def list_runs(  # noqa: PLR0913, PLR0917 (a command line has as many options as its contract names)
+    sort: Annotated[
+        str, typer.Option(help="started (newest first), variant, p99, qps, work (highest first) or status.")
+    ] = "started",
+    reverse: Annotated[bool, typer.Option("--reverse", "-r", help="The other way round.")] = False,
+    variant: Annotated[list[str] | None, typer.Option(help="Only of this variant (repeatable).")] = None,
+    workload: Annotated[list[str] | None, typer.Option(help="Only of this workload (repeatable).")] = None,
+    engine: Annotated[list[str] | None, typer.Option(help="Only on this engine (repeatable).")] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="Only complete, partial, failed, running, damaged or invalid (repeatable)."),
+    ] = None,
+    tp: Annotated[list[int] | None, typer.Option(help="Only of so many ranks (repeatable).")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="2h|DATE", help="Only those that began since then; dates are in UTC.")
+    ] = None,
+    number: Annotated[
+        int | None, typer.Option("--number", "-n", help="Rows; 0 for all. Default 20, all with --json.")
+    ] = None,
+    out: _Out = OUT,
+    json: _Json = False,
+) -> None:
+    """The runs in a table, the newest first; work is that of the busiest rank, in percent of a core."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
     import msgspec  # noqa: PLC0415
 
+    from mmload.commands.runs_list import SORTS, STATUSES, Wanted, known_words, list_of, since_of  # noqa: PLC0415
     from mmload.show.tables_runs import render_runs  # noqa: PLC0415
     from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
-    from mmload.store.read import damaged_runs  # noqa: PLC0415
-    from mmload.store.read import list_runs as stored_runs  # noqa: PLC0415
 
-    for folder in damaged_runs(out):
-        print(f"warning: {folder} is damaged: it has no manifest.json", file=sys.stderr)
-    rows = [row for run in stored_runs(out) if (row := _row(run)) is not None]
+    known_words([sort], SORTS, "--sort")
+    most = (0 if json else _ROWS) if number is None else int(in_range(number, "-n", 0, 1_000_000))
+    wanted = Wanted(
+        variants=variant or (),
+        workloads=workload or (),
+        engines=engine or (),
+        statuses=known_words(status or (), (*STATUSES, "invalid"), "--status"),
+        tps=tp or (),
+        since="" if since is None else since_of(since, datetime.now(UTC)),
+    )
+    found = list_of(out, wanted, sort, reverse=reverse, most=most)
     if json:
-        print_document(msgspec.json.encode(rows).decode() + "\n")
+        print_document(msgspec.json.encode(found.rows).decode() + "\n")
         return
-    open_console().print(render_runs(rows))
+    open_console().print(render_runs(found))
 
 
 @app.command("show")
 def show_run(
-    run: Annotated[str, typer.Argument(help="A run-id or a path.")], out: _Out = OUT, json: _Json = False
+    run: Annotated[str, typer.Argument(help="A run-id or a path; also of a campaign.")],
+    brief: Annotated[bool, typer.Option("--brief", help="In 40 lines, as mmload run ends.")] = False,
+    out: _Out = OUT,
+    json: _Json = False,
 ) -> None:
-    """The summary of one run, made again from its records."""
+    """The summary of one run, made again from its records; of a campaign, what it is and its runs."""
     import msgspec  # noqa: PLC0415
 
     from mmload.analyse.summary import summarise  # noqa: PLC0415
     from mmload.analyse.timeline import timeline  # noqa: PLC0415
-    from mmload.show.tables_runs import render_run_show  # noqa: PLC0415
+    from mmload.show.tables_run import render_run_show  # noqa: PLC0415
     from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
+    from mmload.show.terminal_end import render_end  # noqa: PLC0415
+    from mmload.store.campaigns import is_campaign  # noqa: PLC0415
     from mmload.store.read import find_run  # noqa: PLC0415
 
+    if is_campaign(run, out):
+        _show_campaign(run, out, as_json=json)
+        return
     stored = find_run(run, out)
     summary = summarise(stored)
     if json:
         print_document(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n")
         return
-    open_console().print(render_run_show(stored.manifest, summary, stored.verdict, timeline(stored)))
+    render = render_end if brief else render_run_show
+    open_console().print(render(summary, stored.manifest, timeline(stored), stored.verdict))
+
+
+def _show_campaign(name: str, out: Path, *, as_json: bool) -> None:
+    from mmload.commands.runs_list import list_of_runs  # noqa: PLC0415
+    from mmload.show.tables_runs import render_campaign  # noqa: PLC0415
+    from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
+    from mmload.store.append import encode_document  # noqa: PLC0415
+    from mmload.store.campaigns import find_campaign  # noqa: PLC0415
+    from mmload.store.read import Run  # noqa: PLC0415
+
+    stored = find_campaign(name, out)
+    if as_json:
+        print_document(encode_document(stored.campaign).decode())
+        return
+    made = [Run(stored.out / run_id) for slot in stored.campaign.slots for run_id in slot.run_ids]
+    open_console().print(render_campaign(stored.campaign, list_of_runs(made)))
 
 
 @app.command("timeline")
 def show_timeline(
-    run: Annotated[str, typer.Argument(help="A run-id or a path.")],
+    run: _Run,
     out: _Out = OUT,
     bin_length: Annotated[
         str | None,
@@ -82,10 +143,13 @@ def show_timeline(
     from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
     from mmload.show.terminal_timeline import render_timeline  # noqa: PLC0415
     from mmload.show.timeline_export import timeline_csv, timeline_json  # noqa: PLC0415
+    from mmload.store.campaigns import is_campaign  # noqa: PLC0415
     from mmload.store.read import find_run  # noqa: PLC0415
 
     if json and csv:
         raise UsageError("--json and --csv exclude each other", "leave one of them out")
+    if is_campaign(run, out):
+        raise UsageError(f"{run} is a campaign", f"name one of its runs: mmload runs show {run}")
     found = timeline(find_run(run, out), None if bin_length is None else seconds(bin_length, "--bin", shortest_s=0.01))
     if found is None:
         raise FolderError(f"{run} has no time axis: it ended before anything was sent")
@@ -159,15 +223,3 @@ def _run_folder(name: str, out: Path) -> Path:
     if is_being_written(RunLayout(folder).plan):
         raise UsageError(f"{folder.name} is still being written", "end it first")
     return folder
-
-
-def _row(run: Run) -> RunRow | None:
-    """A line of the table. A folder too damaged to have a manifest is named on standard error instead."""
-    from mmload.show.tables_runs import RunRow  # noqa: PLC0415
-
-    try:
-        summary = run.summary if run.layout.summary.is_file() else None
-        return RunRow.of(run.manifest, summary, run.verdict, time.time_ns())
-    except FolderError as error:
-        print(f"warning: {error}", file=sys.stderr)
-        return None

@@ -17,7 +17,7 @@ from mmload.analyse.cpu import Interval
 from mmload.judge.evidence import Rounds
 from mmload.judge.figures import Figure, Terms
 from mmload.judge.metrics import METRICS
-from mmload.model.comparison import Difference, DifferenceWord, Level
+from mmload.model.comparison import Difference, DifferenceWord, Level, LevelSource
 
 CONFIDENCE = 0.95
 _DESIGN_EFFECT = 40.0  # until a run shows its own: bursts of 20 in the mean, as the release gate takes them
@@ -58,15 +58,19 @@ _COMPARED = (
     _Compared("build_cpu", "build_cpu_saved", _as_it_is),
     _Compared("handoff_cpu", "handoff_cpu_saved", _as_it_is),
 )
-_LEVELS = (
-    "cpu_ms_per_request",
-    "response_p50_ms",
-    "response_p99_ms",
-    "qps",
-    "cpu_work_pct",
-    "cpu_total_pct",
-    "error_rate",
-)
+# The figures of one side, and the metric that each is.
+_LEVELS = {
+    "cpu_ms_per_request": "cpu_ms_per_request",
+    "response_p50_ms": "response_p50_ms",
+    "response_p99_ms": "response_p99_ms",
+    "qps": "qps",
+    "cpu_work_pct": "cpu_work_pct",
+    "cpu_total_pct": "cpu_total_pct",
+    "build_cpu": "build_cpu_ms_per_request",
+    "handoff_cpu": "handoff_cpu_ms_per_request",
+    "error_rate": "error_rate",
+}
+_COUNTED = {"build_cpu", "handoff_cpu"}  # by the server, where it does
 _ONE_SIDED = 1 - (1 - CONFIDENCE) / (2 * (len(_COMPARED) + 1))  # the error rate is compared too
 FIGURE_CONFIDENCE = 2 * _ONE_SIDED - 1
 
@@ -75,7 +79,10 @@ def levels_of(rounds: Rounds) -> dict[str, Level]:
     """The figures of one side, each with its own 95 % interval."""
     confidence = 1 - (1 - CONFIDENCE) / 2
     effects = dict.fromkeys(_LEVELS, _DESIGN_EFFECT) | {"error_rate": _ERRORS_ALONE}
-    return {name: _level(_of_one(name, rounds, Terms(confidence, effect))) for name, effect in effects.items()}
+    return {
+        name: _level(name, _of_one(metric, rounds, Terms(confidence, effects[name])))
+        for name, metric in _LEVELS.items()
+    }
 
 
 def differences_of(ours: Rounds, theirs: Rounds) -> list[Difference]:
@@ -88,9 +95,12 @@ def answers_against(ours: Rounds, theirs: Rounds) -> Figure:
     return _of_two("outputs_identical", ours, theirs)
 
 
-def _level(figure: Figure) -> Level:
+def _level(name: str, figure: Figure) -> Level:
     low, high = _finite(figure.low), _finite(figure.high)
-    return Level(value=figure.value, low=low, high=high, n=figure.n, why=figure.obstacle)
+    source: LevelSource | None = None
+    if name in _COUNTED and figure.value is not None:
+        source = "samples" if figure.profiled else "counters"
+    return Level(value=figure.value, low=low, high=high, n=figure.n, why=figure.obstacle, source=source)
 
 
 def _difference(compared: _Compared, ours: Rounds, theirs: Rounds) -> Difference:

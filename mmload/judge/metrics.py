@@ -7,7 +7,15 @@ from collections.abc import Callable
 import msgspec
 
 from mmload.analyse import latency
-from mmload.judge import metrics_cost, metrics_latency, metrics_outputs, metrics_ratio, metrics_saved, metrics_server
+from mmload.judge import (
+    metrics_cost,
+    metrics_handoff,
+    metrics_latency,
+    metrics_outputs,
+    metrics_ratio,
+    metrics_saved,
+    metrics_server,
+)
 from mmload.judge.evidence import Rounds
 from mmload.judge.figures import Figure, Terms
 
@@ -71,6 +79,16 @@ METRICS: dict[str, Metric] = {
         about="CPU work of the tokenizer and all ranks for each correct answer, in milliseconds",
         limits=_POSITIVE,
         of_one=metrics_cost.cpu_ms_per_request,
+    ),
+    "build_cpu_ms_per_request": Metric(
+        about="CPU of building and hashing the inputs of a request, over all processes, in milliseconds",
+        limits=_POSITIVE,
+        of_one=metrics_handoff.build_cpu_ms_per_request,
+    ),
+    "handoff_cpu_ms_per_request": Metric(
+        about="CPU of the whole handoff of a request, over all processes, in milliseconds",
+        limits=_POSITIVE,
+        of_one=metrics_handoff.handoff_cpu_ms_per_request,
     ),
     "rss_growth_mb_per_h": Metric(
         about="growth of resident memory of the process that grows fastest",

@@ -3,22 +3,20 @@ have them, else by the stack samples of all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 
 import msgspec
-import numpy as np
 
 from mmload.analyse.cpu import Interval
-from mmload.analyse.handoff import HandoffCounters, block_growth
 from mmload.analyse.handoff_samples import KINDS
 from mmload.analyse.phase_costs import handing_over_in
 from mmload.judge.costs import fewest_stacks
 from mmload.judge.evidence import Rounds
 from mmload.judge.figures import Figure, Terms, bounded, no_figure, ratio_figure
 from mmload.judge.metrics_cost import FILES, costs_ms
+from mmload.judge.metrics_handoff import counted_rate
 from mmload.judge.pairs import compared, generators
-from mmload.judge.ratios import Resampled, ratio_of, resampled_rate
+from mmload.judge.ratios import ratio_of
 
 _LEAST_TP = 4  # below, at most half of the build can be saved, and a limit of 70 % says nothing
 
@@ -47,7 +45,7 @@ def _by_counters(kind: str, candidate: Rounds, baseline: Rounds, terms: Terms) -
     _, stages = KINDS[kind]
     sides = zip((candidate, baseline), generators(candidate, baseline), strict=True)
     rates = [
-        [_rate(run.handoff, stages, rng) for run, rng in zip(side.runs, rngs, strict=True) if run.handoff]
+        [counted_rate(run.handoff, stages, rng) for run, rng in zip(side.runs, rngs, strict=True) if run.handoff]
         for side, rngs in sides
     ]
     ratio, file = ratio_of(*rates), candidate.file("server.jsonl")
@@ -71,13 +69,6 @@ def _by_samples(kind: str, candidate: Rounds, baseline: Rounds, terms: Terms) ->
     evidence = f"{file}: CPU per request by stack samples, bounds in quadrature; {compared(candidate, baseline)}"
     ratio = ratio_figure(costs, min(fewest_stacks(side) for side in sides), evidence, terms)
     return msgspec.structs.replace(_rest(ratio), profiled=True)
-
-
-def _rate(counters: HandoffCounters, stages: Iterable[str], rng: np.random.Generator) -> Resampled | None:
-    """CPU seconds per request, a part for each process: what one spends goes by what it has met."""
-    cpu_s = [block_growth(counters, counters.cpu_s(stages, process)) for process in counters.processes]
-    requests = [block_growth(counters, counters.requests(process)) for process in counters.processes]
-    return resampled_rate(np.column_stack(cpu_s), np.column_stack(requests), rng)
 
 
 def _rest(ratio: Figure) -> Figure:

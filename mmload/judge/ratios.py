@@ -88,6 +88,12 @@ def ratio_of_tails(candidate: Tail, baseline: Tail, trust: Trust) -> Interval:
     return Interval(candidate.percentile / baseline.percentile, max(0.0, low), high)
 
 
+def reading_of(figure: Resampled, confidence: float) -> Reading:
+    """The figure itself, which is never below 0."""
+    half = _half_width(figure, confidence)
+    return Reading(figure.value, min(figure.value, half), half)
+
+
 def resampled_rate(a: Values, b: Values, rng: np.random.Generator) -> Resampled | None:
     """sum a / sum b over a run's blocks: two arrays, maybe with a column for each of several parts (blocks, parts),
     whose rates add up. None with too few blocks."""
@@ -125,10 +131,14 @@ def _quotient(ours: Resampled, theirs: Resampled) -> Resampled:
 
 
 def _logarithm(figure: Resampled, confidence: float) -> Reading:
-    as_independent = figure.blocks / (figure.blocks - 1) * figure.blocks / figure.independent
-    error = float(figure.resamples.std(ddof=1)) / figure.value * math.sqrt(as_independent)
-    half = t_quantile(confidence, max(1.0, figure.independent - 1)) * error
+    half = _half_width(figure, confidence) / figure.value
     return Reading(math.log(figure.value), half, half)
+
+
+def _half_width(figure: Resampled, confidence: float) -> float:
+    as_independent = figure.blocks / (figure.blocks - 1) * figure.blocks / figure.independent
+    error = float(figure.resamples.std(ddof=1)) * math.sqrt(as_independent)
+    return t_quantile(confidence, max(1.0, figure.independent - 1)) * error
 
 
 def _by_part(weights: Values, blocks: Values) -> Values:

@@ -12,17 +12,21 @@ from mmload.model.result import AnswerDifference
 DifferenceWord = Literal["better", "worse", "no difference seen", "not known"]
 SideWord = Literal["baseline", "better", "worse", "mixed", "no difference seen", "not known"]
 AnswersWord = Literal["identical", "different", "not known"]
+LevelSource = Literal["counters", "samples"]
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
     """A figure of one side over all its runs, with its 95 % interval. value: None where it is infinite (n says over how
-    many observations) or where there is none (why says the reason). low, high: None where nothing bounds it."""
+    many observations) or where there is none (why says the reason). low, high: None where nothing bounds it (why may
+    say the reason). source: of build and handoff CPU, what it was taken from; two of different sources are not
+    compared."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
     n: int = 0
     why: str | None = None
+    source: LevelSource | None = None
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):

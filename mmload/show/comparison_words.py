@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from mmload.model.comparison import ComparedSide, Comparison, Difference, Level
 from mmload.show.terminal_figures import MISSING, count, figure
 
+ANYTHING = "could be anything"
+_ALL = 0.995  # reads as 100 %: nobody saves more than all, or answers fewer than none
+_BEYOND = 10.0  # ten times as much: an interval that reaches from 0 to there says nothing
+
 NAMES = {
     "cpu_ms_per_request": "CPU ms/request",
     "response_p50_ms": "response p50 ms",
@@ -14,8 +18,8 @@ NAMES = {
     "qps": "QPS",
     "cpu_work_pct": "rank work %",
     "cpu_total_pct": "rank total %",
-    "build_cpu": "build CPU",
-    "handoff_cpu": "handoff CPU",
+    "build_cpu": "build CPU ms",
+    "handoff_cpu": "handoff CPU ms",
     "error_rate": "errors %",
 }
 
@@ -32,6 +36,23 @@ def level_text(side: ComparedSide, figure_name: str, infinity: str = "∞") -> s
     return figure(100 * level.value if figure_name == "error_rate" else level.value, infinity, most=2)
 
 
+def compared_levels(ours: ComparedSide, theirs: ComparedSide, name: str, infinity: str = "∞") -> tuple[str, str]:
+    """A figure of theirs and of ours; both `-` where one was counted by the server and the other sampled."""
+    sources = {side.levels[name].source for side in (ours, theirs) if name in side.levels} - {None}
+    if len(sources) > 1:
+        return MISSING, MISSING
+    return level_text(theirs, name, infinity), level_text(ours, name, infinity)
+
+
+def saving_text(side: ComparedSide) -> str:
+    """What a side improves of what every variant is for, the CPU of a request: `+21 %`, in brackets where that may be
+    chance; empty for the baseline."""
+    saving = next((one for one in side.differences if one.figure == "cpu_ms_per_request"), None)
+    if saving is None:
+        return ""
+    return f"({improvement_text(saving)})" if saving.word == "no difference seen" else improvement_text(saving)
+
+
 def improvement_text(difference: Difference) -> str:
     """`+50 %`, better, or `-3.1 %`, worse; of an error rate in points."""
     value = difference.improvement
@@ -39,15 +60,17 @@ def improvement_text(difference: Difference) -> str:
 
 
 def bounds_text(difference: Difference) -> str:
-    """`+45 to +55 %`; `up to +9 %` or `from -12 %` where only one side is bounded; empty without a figure."""
+    """`+45 to +55 %`; `up to +9 %` or `from -12 %` where only one side is bounded; in words where they say nothing;
+    empty without a figure."""
     if difference.improvement is None:
         return ""
     low, high, unit = difference.low, difference.high, _unit(difference)
-    if low is not None and high is not None:
-        return f"{_signed(low)} to {_signed(high)} {unit}"
-    if high is not None:
-        return f"up to {_signed(high)} {unit}"
-    return f"from {_signed(low)} {unit}" if low is not None else "unbounded"
+    if low is None:
+        return ANYTHING if high is None or high > _ALL else f"up to {_signed(high)} {unit}"
+    if high is None:
+        return ANYTHING if low < -_ALL else f"from {_signed(low)} {unit}"
+    holds_zero_and_all = low <= 0 <= high and max(-low, high) > _BEYOND
+    return ANYTHING if holds_zero_and_all else f"{_signed(low)} to {_signed(high)} {unit}"
 
 
 def shown_differences(side: ComparedSide) -> list[Difference]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mmload.model.campaign import MAIN_SCENE
 from mmload.model.result import CriterionResult, JudgedRuns, Verdict
 from mmload.show.terminal_figures import MISSING, figures
+
+# Which words of a criterion are the reason for a gate's word; INVALID and PASS are about all of them.
+_DECIDING = {"FAIL": ("FAIL",), "INCONCLUSIVE": ("INCONCLUSIVE", "SKIPPED")}
 
 
 class SceneResults(NamedTuple):
@@ -34,6 +38,18 @@ def runs_text(runs: Sequence[str]) -> str:
     """The first of several rounds, and how many more there are."""
     more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
     return f"{runs[0]}{more}" if runs else "no run"
+
+
+def overall_text(verdict: Verdict) -> str:
+    """Why the verdict is what it is: the criteria that decide it, how many there are of each word, what else counts."""
+    required = [criterion for criterion in verdict.criteria if criterion.required]
+    words = Counter(criterion.verdict for criterion in required)
+    tally = ", ".join(f"{number} {word}" for word, number in words.items()) or "none"
+    deciding = dict.fromkeys(c.metric for c in required if c.verdict in _DECIDING.get(verdict.verdict, ()))
+    said = f"{', '.join(deciding)} (required criteria: {tally})" if deciding else f"required criteria: {tally}"
+    if verdict.look > verdict.looks:
+        said += f"; {looks_text(verdict)}"
+    return f"{said}; runs that differ were compared by force" if verdict.forced else said
 
 
 def confidence_text(verdict: Verdict) -> str:
@@ -64,7 +80,8 @@ def limit_text(criterion: CriterionResult) -> str:
 
 def figure_and_bounds(criterion: CriterionResult, infinity: str = "∞") -> tuple[str, str]:
     """('142', '131 to 188'), with the same decimals. An end that nothing bounds is infinite, and so is a figure that
-    has a bound and no value. The bounds read 'exact' where the figure was counted, and are empty without a figure."""
+    has a bound and no value. The bounds read 'exact' where the figure was counted, 'no bounds' where neither end has
+    one, and are empty without a figure."""
     value, low, high = criterion.value, criterion.low, criterion.high
     if value is low is high is None and not criterion.infinite:
         return MISSING, ""
@@ -74,7 +91,7 @@ def figure_and_bounds(criterion: CriterionResult, infinity: str = "∞") -> tupl
     ends = (math.inf if value is None else value, lowest if low is None else low, math.inf if high is None else high)
     moved = criterion.limit + criterion.margin * (1 if criterion.op in {"<", "<="} else -1)
     shown, least, greatest = figures(ends, infinity, most=4, limit=moved)
-    return shown, f"{least} to {greatest}"
+    return shown, "no bounds" if ends[1:] == (-math.inf, math.inf) else f"{least} to {greatest}"
 
 
 def figures_text(criterion: CriterionResult) -> str:

@@ -72,8 +72,7 @@ class CampaignDisplay:
 
     def _length_s(self, campaign: Campaign, scene: str) -> float:
         plan = campaign.scenes[scene].plan
-        profile_s = plan.profile.duration_s if plan.profile.enabled else 0.0
-        return self._lengths_s.get(scene, plan.warmup_s + plan.duration_s + profile_s + _AROUND_S)
+        return self._lengths_s.get(scene, plan.warmup_s + plan.duration_s + plan.profile.window_s + _AROUND_S)
 
 
 def _what_is_to_come(campaign: Campaign, left_s: float) -> str:

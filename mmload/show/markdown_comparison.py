@@ -9,12 +9,14 @@ from mmload.show.answer_texts import shortened
 from mmload.show.comparison_words import (
     answers_text,
     bounds_text,
+    compared_levels,
     conditions_text,
     confidence_text,
     improvement_text,
     level_text,
     name_of,
     notes_on,
+    saving_text,
     shown_differences,
 )
 from mmload.show.markdown_text import code, escaped
@@ -46,11 +48,11 @@ def comparison_to_markdown(comparison: Comparison) -> str:
 
 
 def _levels(comparison: Comparison) -> Iterator[str]:
-    yield f"| variant | {' | '.join(map(name_of, _LEVELS))} | verdict |"
-    yield f"|:--|{'--:|' * len(_LEVELS)}:--|"
+    yield f"| variant | {' | '.join(map(name_of, _LEVELS))} | CPU improved | verdict |"
+    yield f"|:--|{'--:|' * len(_LEVELS)}--:|:--|"
     for side in comparison.sides:
         levels = " | ".join(level_text(side, name) for name in _LEVELS)
-        yield f"| {escaped(side.name)} | {levels} | {_word(side.word)} |"
+        yield f"| {escaped(side.name)} | {levels} | {saving_text(side)} | {_word(side.word)} |"
 
 
 def _against(side: ComparedSide, baseline: ComparedSide) -> Iterator[str]:
@@ -59,7 +61,7 @@ def _against(side: ComparedSide, baseline: ComparedSide) -> Iterator[str]:
         yield f"| figure | {escaped(baseline.name)} | {escaped(side.name)} | improvement | interval | verdict |"
         yield "|:--|--:|--:|--:|--:|:--|"
     for one in differences:
-        levels = (level_text(baseline, one.figure), level_text(side, one.figure))
+        levels = compared_levels(side, baseline, one.figure)
         cells = (name_of(one.figure), *levels, improvement_text(one), bounds_text(one), _word(one.word))
         yield f"| {' | '.join(cells)} |"
 

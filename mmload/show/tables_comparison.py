@@ -11,24 +11,27 @@ from mmload.show.answer_texts import shortened
 from mmload.show.comparison_words import (
     answers_text,
     bounds_text,
+    compared_levels,
     conditions_text,
     confidence_text,
     improvement_text,
     level_text,
     name_of,
     notes_on,
+    saving_text,
     shown_differences,
 )
 from mmload.show.palette import DIFFERENCE_STYLES, LABEL, WARNING
-from mmload.show.terminal_sheet import Column, Drawn, Sheet, cut, fact, grid, paragraph, separated, styled
+from mmload.show.terminal_sheet import EXTRA, Column, Drawn, Sheet, cut, fact, grid, paragraph, separated, styled
 
+# The figures of the first table, each with its column.
 _LEVELS = {
-    "cpu_ms_per_request": "CPU ms",
-    "response_p50_ms": "p50 ms",
-    "response_p99_ms": "P99 ms",
-    "qps": "req/s",
-    "cpu_work_pct": "work %",
-    "cpu_total_pct": "total %",
+    "cpu_ms_per_request": Column("CPU ms"),
+    "response_p50_ms": Column("p50 ms", rank=2),
+    "response_p99_ms": Column("P99 ms"),
+    "qps": Column("req/s"),
+    "cpu_work_pct": Column("work %"),
+    "cpu_total_pct": Column("total %", rank=EXTRA),
 }
 _INDENT = "  "
 
@@ -65,22 +68,27 @@ def _cautions(comparison: Comparison, sheet: Sheet) -> Iterator[Text]:
 
 
 def _levels(comparison: Comparison, sheet: Sheet) -> Iterator[Text]:
-    """CPU ms: per request, over the tokenizer and all ranks; work and total: of the busiest rank."""
+    """CPU ms: per request, over the tokenizer and all ranks; work and total: of the busiest rank; improved: CPU ms."""
     columns = (
         Column("variant", right=False, elastic=True),
-        *(Column(head) for head in _LEVELS.values()),
+        *_LEVELS.values(),
+        Column("improved"),
         Column("verdict", right=False),
     )
     rows = [
         [
             styled((side.name, "bold")),
             *(styled(level_text(side, name, sheet.glyphs.infinity)) for name in _LEVELS),
+            styled(saving_text(side)),
             styled((side.word, DIFFERENCE_STYLES[side.word])),
         ]
         for side in comparison.sides
     ]
     yield from grid(columns, rows, sheet)
-    legend = "CPU: per request, tokenizer and all ranks, without idle poll; work, total: of the busiest rank"
+    legend = (
+        f"CPU ms: per request, tokenizer and all ranks, no idle poll; improved: CPU ms, against {comparison.baseline}, "
+        "in brackets what may be chance; work, total: of the busiest rank"
+    )
     yield from paragraph(styled((f"{legend}. {confidence_text(comparison)}", LABEL)), sheet)
 
 
@@ -96,8 +104,7 @@ def _against(side: ComparedSide, baseline: ComparedSide, sheet: Sheet) -> Iterat
     rows = [
         [
             styled(name_of(one.figure)),
-            styled(level_text(baseline, one.figure, sheet.glyphs.infinity)),
-            styled(level_text(side, one.figure, sheet.glyphs.infinity)),
+            *map(styled, compared_levels(side, baseline, one.figure, sheet.glyphs.infinity)),
             styled((improvement_text(one), "bold")),
             styled(bounds_text(one)),
             styled((one.word, DIFFERENCE_STYLES[one.word])),

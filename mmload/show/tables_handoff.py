@@ -12,7 +12,7 @@ from rich.text import Text
 from mmload.model.handoff import Cell, ClaimResult, ClaimWord, Estimate, HandoffReport, HandoffRow
 from mmload.show.palette import LABEL, WARNING
 from mmload.show.terminal_figures import MISSING, figure, figures
-from mmload.show.terminal_sheet import Column, Drawn, Sheet, grid, paragraph, separated, styled
+from mmload.show.terminal_sheet import EXTRA, Column, Drawn, Sheet, grid, paragraph, separated, styled
 
 _STYLES: dict[ClaimWord, str] = {"SUPPORTED": "bold green", "REFUTED": "bold red", "CANNOT TELL": "bold yellow"}
 _UNITS = {
@@ -38,12 +38,12 @@ class _Shown(NamedTuple):
 
 _SHOWN = (
     _Shown("wall_ms", "wall ms", interval_rank=1),
-    _Shown("cpu_ms", "cpu ms", interval_rank=2),
-    _Shown("ranks_cpu_ms", "ranks", rank=7),
-    _Shown("build_cpu_ms", "build", interval_rank=4),
+    _Shown("cpu_ms", "cpu ms", interval_rank=EXTRA),
+    _Shown("ranks_cpu_ms", "ranks", rank=EXTRA + 4),
+    _Shown("build_cpu_ms", "build", interval_rank=EXTRA + 1),
     _Shown("modelled_cpu_ms", "modelled", most=0),
-    _Shown("throughput_rps", "req/s", rank=3, interval_rank=5),
-    _Shown("moved_mb", "moved MB", interval_rank=6),
+    _Shown("throughput_rps", "req/s", rank=3, interval_rank=EXTRA + 2),
+    _Shown("moved_mb", "moved MB", interval_rank=EXTRA + 3),
 )
 _NOTE = (
     "Per request, geometric means over rounds with 95 % intervals. wall: from the tokenizer's first step until all "
@@ -96,7 +96,7 @@ def _claims(report: HandoffReport, sheet: Sheet) -> Iterator[Text]:
     if not report.claims and not report.unmeasured:
         return
     columns = (
-        Column("claim", right=False, elastic=True),
+        Column("claim", right=False, elastic=True, folds=True),
         Column("tp", rank=3),
         Column("claimed"),
         Column("measured"),

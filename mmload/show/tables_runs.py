@@ -1,56 +1,57 @@
-"""Stored runs on the terminal: a line for each, or all that is known of one."""
+"""Stored runs on the terminal, a line for each; and the campaign that some of them were made for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, Self
 
 import msgspec
 from rich.text import Text
 
-from mmload.analyse.timeline import Timeline
+from mmload.model.campaign import Campaign, CampaignKind
 from mmload.model.manifest import Manifest, Status
 from mmload.model.result import Summary, Verdict, VerdictWord
+from mmload.plan.load_text import load_text
 from mmload.show.palette import LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
-from mmload.show.tables_verdict import render_verdict
-from mmload.show.terminal_figures import MISSING, figure, span
-from mmload.show.terminal_processes import short_name
-from mmload.show.terminal_profile import profile_quality
+from mmload.show.terminal_figures import MISSING, count, figures, span
 from mmload.show.terminal_sheet import EXTRA, Column, Drawn, Sheet, fact, grid, paragraph, separated, styled
-from mmload.show.terminal_summary import render_summary
 
 _NANOSECONDS = 1e9
-_DIGEST = 16  # hex digits of a digest that are shown: enough to tell two runs apart
+_SHOWN_BY: Mapping[CampaignKind, Sequence[str]] = {"compare": ("compare",), "gate": ("gate", "compare"), "selftest": ()}
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of `mmload runs list`. achieved_rate_rps, response_p99_ms: None without a summary. campaign: None where it
-    was made alone."""
+    """A line of `mmload runs`. status: 'damaged' where its manifest can't be read, and then nothing else is known, or
+    what was said of it, and then there are no figures. They are None without a summary, too. work_pct: of the busiest
+    rank. campaign: None where it was made alone."""
 
     run_id: str
-    age_s: float
-    variant: str
-    workload: str
-    achieved_rate_rps: float | None
-    response_p99_ms: float | None
-    status: Status
-    valid: bool
-    verdict: VerdictWord | None
+    age_s: float | None = None
+    variant: str | None = None
+    workload: str | None = None
+    engine: str | None = None
+    tp: int | None = None
+    achieved_rate_rps: float | None = None
+    response_p99_ms: float | None = None
+    work_pct: float | None = None
+    status: Status | Literal["damaged"]
+    valid: bool = False
+    verdict: VerdictWord | None = None
     campaign: str | None = None
 
     @classmethod
     def of(cls, manifest: Manifest, summary: Summary | None, verdict: Verdict | None, now_utc_ns: int) -> Self:
-        """The row of a stored run at the moment `now_utc_ns`; a p99 that is infinite stays so."""
-        p99 = None
-        if summary is not None and summary.response_ms.n:
-            p99 = float("inf") if summary.response_ms.p99 is None else summary.response_ms.p99
+        """The row of a stored run at the moment `now_utc_ns`; a P99 that is infinite stays so."""
         return cls(
             run_id=manifest.run_id,
             age_s=(now_utc_ns - manifest.clock.utc_ns) / _NANOSECONDS,
             variant=manifest.variant,
             workload=manifest.workload,
+            engine=manifest.engine,
+            tp=manifest.tp,
             achieved_rate_rps=None if summary is None or summary.kind == "profile" else summary.achieved_rate_rps,
-            response_p99_ms=p99,
+            response_p99_ms=None if summary is None else _p99_ms(summary),
+            work_pct=None if summary is None else _busiest_work_pct(summary),
             status=manifest.status,
             valid=manifest.validity == "valid",
             verdict=None if verdict is None else verdict.verdict,
@@ -58,120 +59,121 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def render_runs(rows: Sequence[RunRow]) -> Drawn:
-    """The stored runs in the order given; on a narrow terminal without variant (the run-id has it), then workload."""
+class RunList(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs in the order in which they are shown. matching: how many there are of their kind; all_runs: of any kind."""
+
+    rows: list[RunRow]
+    matching: int
+    all_runs: int
+
+
+def _p99_ms(summary: Summary) -> float | None:
+    response = summary.response_ms
+    if not response.n:
+        return None
+    return float("inf") if response.p99 is None else response.p99
+
+
+def _busiest_work_pct(summary: Summary) -> float | None:
+    works = [cpu.work_pct for name, cpu in summary.cpu.items() if name.startswith("scheduler")]
+    return max((work for work in works if work is not None), default=None)
+
+
+def render_runs(runs: RunList) -> Drawn:
+    """A table, what is left out of it, and how damaged folders are got rid of."""
+
+    def view(sheet: Sheet) -> Iterator[Text]:
+        if not runs.all_runs:
+            return iter([styled("no runs yet: mmload run makes one")])
+        if not runs.rows:
+            return iter([styled(f"no such run among {runs.all_runs:,}: mmload runs list shows all")])
+        return separated(_table(runs.rows, sheet), _remarks(runs, sheet))
+
+    return Drawn(view)
+
+
+def _table(rows: Sequence[RunRow], sheet: Sheet) -> Iterator[Text]:
+    """On a narrow terminal without campaign, variant (the run-id has it) and TP, then workload, then age."""
     columns = [
         Column("run", right=False, elastic=True),
         Column("age", rank=3),
         Column("variant", rank=EXTRA, right=False),
         Column("workload", rank=4, right=False),
+        Column("TP", rank=EXTRA),
         Column("req/s", rank=2),
         Column("P99 ms", rank=1),
+        Column("work %", rank=2),
         Column("status", rank=1, right=False),
-        Column("validity", rank=1, right=False),
         Column("verdict", rank=1, right=False),
     ]
     if any(row.campaign for row in rows):
         columns.append(Column("campaign", rank=EXTRA + 1, right=False))
-
-    def view(sheet: Sheet) -> Iterator[Text]:
-        if not rows:
-            return iter([styled("no runs yet: mmload run makes one")])
-        return grid(columns, [_run_row(row, sheet)[: len(columns)] for row in rows], sheet)
-
-    return Drawn(view)
+    rates = figures((row.achieved_rate_rps for row in rows), most=1)
+    p99s = figures((row.response_p99_ms for row in rows), sheet.glyphs.infinity, most=1)
+    works = figures((row.work_pct for row in rows), most=1)
+    lines = [_cells(row, shown) for row, shown in zip(rows, zip(rates, p99s, works, strict=True), strict=True)]
+    return grid(columns, [line[: len(columns)] for line in lines], sheet)
 
 
-def _run_row(row: RunRow, sheet: Sheet) -> list[Text]:
+def _cells(row: RunRow, shown: tuple[str, str, str]) -> list[Text]:
+    """shown: rate, P99 and work, each as its column writes them."""
     return [
         styled(row.run_id),
-        styled(span(row.age_s)),
-        styled(row.variant),
-        styled(row.workload),
-        styled(figure(row.achieved_rate_rps, most=1)),
-        styled(figure(row.response_p99_ms, sheet.glyphs.infinity, most=1)),
-        _status(row.status),
-        _validity(row.valid),
+        styled(MISSING if row.age_s is None else span(row.age_s)),
+        styled(row.variant or MISSING),
+        styled(row.workload or MISSING),
+        styled(MISSING if row.tp is None else str(row.tp)),
+        *map(styled, shown),
+        _status(row),
         styled((row.verdict, VERDICT_STYLES[row.verdict])) if row.verdict else styled((MISSING, LABEL)),
         styled((row.campaign or MISSING, LABEL)),
     ]
 
 
-def render_run_show(
-    manifest: Manifest,
-    summary: Summary | None = None,
-    verdict: Verdict | None = None,
-    timeline: Timeline | None = None,
-) -> Drawn:
-    """Where a run comes from, then its summary and its verdict where it has them."""
+def _status(row: RunRow) -> Text:
+    """How it ended; INVALID, whose figures say nothing, in the place of 'complete' and beside every other."""
+    if row.status == "damaged":
+        return styled((row.status, STATUS_STYLES["failed"]))
+    ended = styled((row.status, STATUS_STYLES[row.status]))
+    if row.valid:
+        return ended
+    invalid = styled(("INVALID", VERDICT_STYLES["INVALID"]))
+    return invalid if row.status == "complete" else ended + " " + invalid
+
+
+def _remarks(runs: RunList, sheet: Sheet) -> Iterator[Text]:
+    left_out = runs.matching - len(runs.rows)
+    if left_out:
+        yield from paragraph(styled((f"{left_out:,} more of {runs.matching:,}: -n 0 shows all", LABEL)), sheet)
+    if any(row.status == "damaged" for row in runs.rows):
+        what = "damaged: mmload runs show RUN says how, mmload runs remove RUN removes the folder"
+        yield from paragraph(styled((what, WARNING)), sheet)
+
+
+def render_campaign(campaign: Campaign, runs: RunList) -> Drawn:
+    """What a campaign is, its runs, and the commands that show what came of it."""
 
     def view(sheet: Sheet) -> Iterator[Text]:
-        return separated(
-            _origin(manifest, sheet),
-            _ranks(manifest, sheet),
-            [] if summary and summary.kind == "profile" else profile_quality(manifest.profile, sheet),
-            _complaints(manifest, sheet) if summary is None else [],
-            [] if summary is None else render_summary(summary, manifest, timeline).lines(sheet),
-            [] if verdict is None else render_verdict(verdict).lines(sheet),
-        )
+        return separated(_about(campaign, sheet), _table(runs.rows, sheet) if runs.rows else [], _next(campaign, sheet))
 
     return Drawn(view)
 
 
-def _origin(manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
-    state = [_status(manifest.status), _validity(manifest.validity == "valid")]
-    yield from fact("run", [styled((manifest.run_id, "bold")), *state], sheet)
-    if manifest.member:
-        member = manifest.member
-        yield from fact(
-            "campaign", [styled(member.campaign), *_pairs({"scene": member.scene, "round": member.round + 1})], sheet
-        )
-    plan = {"variant": manifest.variant, "workload": manifest.workload, "seed": manifest.seed}
-    yield from fact("plan", _pairs(plan), sheet)
-    server = {
-        "engine": manifest.engine,
-        "version": manifest.engine_version,
-        "model": manifest.model,
-        "TP": manifest.tp,
-        "idle policy": manifest.idle_policy,
-    }
-    yield from fact("server", _pairs(server), sheet)
-    if manifest.flags:
-        yield from fact("flags", _pairs(manifest.flags), sheet)
-    if manifest.phases:
-        lengths = {p.name: f"{figure((p.end_ns - p.start_ns) / _NANOSECONDS)} s" for p in manifest.phases}
-        yield from fact("phases", _pairs(lengths), sheet)
-    digests = {"schedule": manifest.schedule_sha256, "payloads": manifest.payloads_sha256}
-    short = {name: digest and digest[:_DIGEST] for name, digest in digests.items()}
-    yield from fact("sha256", _pairs(short), sheet)
-    if manifest.host:
-        yield from fact("host", _pairs(manifest.host), sheet)
-    if manifest.agent:
-        clock = {"at": manifest.agent.url, "clock known to": f"{figure(manifest.agent.clock_error_ms)} ms"}
-        yield from fact("agent", _pairs({**manifest.agent.about, **clock}), sheet)
-    yield from fact("versions", _pairs({**manifest.versions, "git": manifest.git}), sheet)
+def _about(campaign: Campaign, sheet: Sheet) -> Iterator[Text]:
+    state = styled((campaign.status, STATUS_STYLES[campaign.status]))
+    made = sum(slot.run_id is not None for slot in campaign.slots)
+    maker = f"made by mmload {campaign.kind}{f' {campaign.gate_name}' if campaign.gate_name else ''}"
+    runs = styled(f"{made} of {count(len(campaign.slots), 'run')}")
+    yield from fact("campaign", [styled((campaign.campaign_id, "bold")), state, styled(maker), runs], sheet)
+    yield from fact("variants", [styled(name) for name in campaign.variants], sheet)
+    for name, scene in campaign.scenes.items():
+        plan = scene.plan
+        load = [plan.workload_name, load_text(plan.load), f"{plan.engine} TP {plan.tp}", count(scene.rounds, "round")]
+        yield from fact("scene", [styled((name, "bold")), *map(styled, load)], sheet)
+    if campaign.error:
+        yield from paragraph(styled(campaign.error), sheet, styled(("! ", f"bold {WARNING}")))
 
 
-def _pairs(values: Mapping[str, object]) -> list[Text]:
-    return [styled((name, LABEL), f" {value}") for name, value in values.items() if value is not None]
-
-
-def _status(status: Status) -> Text:
-    return styled((status, STATUS_STYLES[status]))
-
-
-def _validity(valid: bool) -> Text:
-    return styled(("valid", LABEL)) if valid else styled(("INVALID", VERDICT_STYLES["INVALID"]))
-
-
-def _ranks(manifest: Manifest, sheet: Sheet) -> Iterable[Text]:
-    columns = (Column("rank"), Column("pid"), Column("start ticks"), Column("variant", right=False))
-    rows = [(short_name(r.name) or r.rank, r.pid, r.start_ticks, r.variant or MISSING) for r in manifest.ranks]
-    return grid(columns, [[styled(str(cell)) for cell in row] for row in rows], sheet) if rows else []
-
-
-def _complaints(manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
-    """What the summary would say of the run's troubles, for a run that has none."""
-    reasons = [] if manifest.validity == "valid" else manifest.validity
-    for complaint in (*reasons, *filter(None, [manifest.error]), *manifest.warnings):
-        yield from paragraph(styled(complaint), sheet, styled(("! ", f"bold {WARNING}")))
+def _next(campaign: Campaign, sheet: Sheet) -> Iterator[Text]:
+    items = [styled(f"mmload {command} {campaign.campaign_id}") for command in _SHOWN_BY[campaign.kind]]
+    yield from fact("next", items or [styled("mmload runs show RUN")], sheet)

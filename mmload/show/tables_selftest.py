@@ -29,7 +29,7 @@ def render_row(row: SelftestRow) -> Drawn:
         head = styled((row.state.ljust(_STATE), _STYLES[row.state]), (row.name.ljust(_NAME), "bold"))
         words = row.came if row.came == row.expected else f"{row.came}, expected {row.expected}"
         tried = f"   tried {row.attempts} times" if row.attempts > 1 else ""
-        yield head + styled(words, (f"   {row.took_s:.0f} s{tried}", LABEL))
+        yield from paragraph(styled(words, (f"   {row.took_s:.0f} s{tried}", LABEL)), sheet, head)
         yield from paragraph(styled(("planted: " if row.planted else "control: ", LABEL), row.truth), sheet, indent)
         yield from paragraph(styled((row.reason, LABEL)), sheet, indent)
         if row.amiss:

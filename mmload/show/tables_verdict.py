@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from rich.text import Text
@@ -18,16 +17,15 @@ from mmload.show.figures import (
     first_needing,
     limit_text,
     looks_text,
+    overall_text,
     remarks,
     runs_text,
 )
 from mmload.show.palette import LABEL, VERDICT_STYLES, WARNING
-from mmload.show.terminal_sheet import Column, Drawn, Sheet, cut, fact, grid, paragraph, separated, styled
+from mmload.show.terminal_sheet import Column, Drawn, Sheet, cut, fact, grid_rows, paragraph, separated, styled
 
-# Which words of a criterion are the reason for a gate's word; INVALID and PASS are about all of them.
-_DECIDING = {"FAIL": ("FAIL",), "INCONCLUSIVE": ("INCONCLUSIVE", "SKIPPED")}
 _COLUMNS = (
-    Column("criterion", right=False, elastic=True),
+    Column("criterion", right=False, elastic=True, folds=True),
     Column("vs", right=False),
     Column("figure"),
     Column("bounds"),
@@ -89,13 +87,14 @@ def _scenes(verdict: Verdict, sheet: Sheet, shared: str) -> Iterator[list[Text]]
     """A table for each scene, all with the same columns."""
     scenes = by_scene(verdict)
     criteria = [criterion for scene in scenes for criterion in scene.criteria]
-    head, *rows = grid(_COLUMNS, [_criterion(criterion, sheet) for criterion in criteria], sheet)
+    head, *rows = grid_rows(_COLUMNS, [_criterion(criterion, sheet) for criterion in criteria], sheet)
     left, first_with = iter(rows), first_needing(criteria)
     for scene in scenes:
         lines = [styled((f"on {scene.name}", "bold")), *_runs(scene, sheet)] if len(scenes) > 1 else []
-        lines += [head] if scene.criteria or not criteria else []
+        lines += head if scene.criteria or not criteria else []
         for criterion in scene.criteria:
-            lines += [next(left), *_details(criterion, verdict, sheet, shared), *_needed(criterion, first_with, sheet)]
+            lines += next(left)
+            lines += [*_details(criterion, verdict, sheet, shared), *_needed(criterion, first_with, sheet)]
             lines += _differences(criterion, sheet)
         yield lines
 
@@ -146,14 +145,5 @@ def _difference(difference: AnswerDifference, sheet: Sheet) -> Iterator[Text]:
 
 
 def _overall(verdict: Verdict, sheet: Sheet) -> list[Text]:
-    required = [criterion for criterion in verdict.criteria if criterion.required]
-    words = Counter(criterion.verdict for criterion in required)
-    tally = ", ".join(f"{number} {word}" for word, number in words.items()) or "none"
-    deciding = dict.fromkeys(c.metric for c in required if c.verdict in _DECIDING.get(verdict.verdict, ()))
-    said = f"{', '.join(deciding)} (required criteria: {tally})" if deciding else f"required criteria: {tally}"
-    if verdict.look > verdict.looks:
-        said += f"; {looks_text(verdict)}"
-    if verdict.forced:
-        said += "; runs that differ were compared by force"
     loud = f"reverse {VERDICT_STYLES[verdict.verdict]}"
-    return paragraph(styled(said), sheet, styled((f" {verdict.verdict} ", loud), " "))
+    return paragraph(styled(overall_text(verdict)), sheet, styled((f" {verdict.verdict} ", loud), " "))

@@ -9,9 +9,9 @@ from rich.text import Text
 from mmload.model.result import ProcessCpu
 from mmload.show.palette import LABEL, PHASE_COLOURS, PHASE_LETTERS
 from mmload.show.terminal_charts import stack
-from mmload.show.terminal_figures import MISSING, figure, figures, interval
+from mmload.show.terminal_figures import MISSING, figures, interval
 from mmload.show.terminal_processes import short_name
-from mmload.show.terminal_sheet import EXTRA, GAP, Column, Sheet, grid, styled
+from mmload.show.terminal_sheet import EXTRA, GAP, Column, Sheet, flow, grid, styled
 
 _FUNCTION_WIDTH = 40  # what a function's name is left at least beside the processes
 _PHASES_TITLE = "share of its CPU, %"
@@ -54,12 +54,24 @@ def phase_bars(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterator[Text]:
     if not any(process.phases for process in cpu.values()):
         return
     names = max(map(len, cpu)) + 2 + GAP
-    room = max(1, sheet.width - names)
+    totals = figures((process.total_pct for process in cpu.values()), most=1)
+    wide = max(map(len, totals))
+    room = max(1, sheet.width - names - wide - GAP)
     top = max(process.total_pct for process in cpu.values())
-    yield styled(("CPU by phase", "bold"), (f"  full width: {figure(top, most=1)} % of a core", LABEL))
-    for name, process in cpu.items():
+    yield styled(("CPU by phase", "bold"), ("  % of a core", LABEL))
+    for (name, process), total in zip(cpu.items(), totals, strict=True):
         length = round(process.total_pct / top * room) if top > 0 else 0
-        yield styled("  ", name.ljust(names - 2)) + _stacked(process.phases, length, sheet)
+        label = styled("  ", name.ljust(names - 2), total.rjust(wide), " " * GAP)
+        yield label + _stacked(process.phases, length, sheet)
+
+
+def phase_legend(cpu: Mapping[str, ProcessCpu], sheet: Sheet) -> Iterator[Text]:
+    """What the colours or letters of the bars mean, those that occur; nothing where no process has phases."""
+    occurring = _known_first({phase for process in cpu.values() for phase, share in process.phases.items() if share})
+    keys = [styled((_key(phase, sheet), PHASE_COLOURS.get(phase, "")), " ", phase) for phase in occurring]
+    if keys:
+        for line in flow(keys, sheet.with_width(sheet.width - GAP)):
+            yield styled("  ") + line
 
 
 def _stacked(phases: Mapping[str, float], length: int, sheet: Sheet) -> Text:

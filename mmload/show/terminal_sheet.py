@@ -118,17 +118,25 @@ def paragraph(text: Text, sheet: Sheet, lead: Text | str = "") -> list[Text]:
 @dataclass(frozen=True)
 class Column:
     """A column of a grid. rank: 0 stays; where the terminal is narrow the greatest rank goes first, and EXTRA ones
-    even before the space between columns. elastic: is cut short, with an ellipsis, when nothing is left to go."""
+    even before the space between columns. elastic: is cut short, with an ellipsis, when nothing is left to go; one that
+    folds goes on below instead."""
 
     head: str = ""
     rank: int = 0
     right: bool = True
     elastic: bool = False
+    folds: bool = False
 
 
 def grid(columns: Sequence[Column], rows: Sequence[Sequence[Text]], sheet: Sheet) -> Iterator[Text]:
     """An aligned table without rules. The first column's head is the table's title and stands out; where no column
     has a head there is no header line."""
+    for lines in grid_rows(columns, rows, sheet):
+        yield from lines
+
+
+def grid_rows(columns: Sequence[Column], rows: Sequence[Sequence[Text]], sheet: Sheet) -> Iterator[list[Text]]:
+    """The lines of each row of a `grid`, those of its header first."""
     table = [list(row) for row in rows]
     if any(column.head for column in columns):
         heads = [styled((column.head, LABEL if place else HEADING)) for place, column in enumerate(columns)]
@@ -139,7 +147,17 @@ def grid(columns: Sequence[Column], rows: Sequence[Sequence[Text]], sheet: Sheet
     if excess > 0:
         widths = [max(1, width - excess) if c.elastic else width for width, c in zip(widths, columns, strict=True)]
     for row in table:
-        yield _row([(cut(row[p], widths[p], sheet.glyphs), widths[p], columns[p].right) for p in kept], gap)
+        cells = [_cell(row[place], widths[place], columns[place], sheet) for place in kept]
+        layout = [(widths[place], columns[place].right) for place in kept]
+        yield [_row(line, layout, gap) for line in zip_longest(*cells, fillvalue=Text())]
+
+
+def _cell(text: Text, width: int, column: Column, sheet: Sheet) -> list[Text]:
+    """Its lines, each within the width."""
+    indent = len(text.plain) - len(text.plain.lstrip())
+    if not column.folds or text.cell_len <= width or indent >= width:
+        return [cut(text, width, sheet.glyphs)]
+    return paragraph(text[indent:], sheet.with_width(width), " " * indent)
 
 
 def _fit(columns: Sequence[Column], widths: Sequence[int], width: int) -> tuple[list[int], int]:
@@ -181,9 +199,10 @@ def cut(text: Text, width: int, glyphs: Glyphs) -> Text:
     return short + glyphs.ellipsis[:width]
 
 
-def _row(cells: Sequence[tuple[Text, int, bool]], gap: int) -> Text:
+def _row(cells: Sequence[Text], layout: Sequence[tuple[int, bool]], gap: int) -> Text:
+    """layout: the width of each cell, and whether it stands at the right of it."""
     line = Text()
-    for cell, width, right in cells:
+    for cell, (width, right) in zip(cells, layout, strict=True):
         blank = " " * (width - cell.cell_len)
         line += (Text(blank) + cell if right else cell + blank) + " " * gap
     line.rstrip()

@@ -1,16 +1,16 @@
-"""A run's summary on the terminal: can it be trusted, the two figures that matter, then everything else."""
+"""All of a run's summary on the terminal: can it be trusted, the two lines that matter, then everything else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import PurePath
 
 from rich.text import Text
 
 from mmload.analyse.timeline import Timeline
 from mmload.model.manifest import Manifest
 from mmload.model.result import Quantiles, Summary
-from mmload.show.palette import EMPHASIS, LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
+from mmload.show.palette import LABEL
+from mmload.show.terminal_about import findings, trust, warnings, way_on, what_was_run
 from mmload.show.terminal_cpu import (
     cpu_table,
     hottest_functions,
@@ -21,6 +21,7 @@ from mmload.show.terminal_cpu import (
 )
 from mmload.show.terminal_figures import count, figure, figures, percent
 from mmload.show.terminal_handoff import handoff_costs
+from mmload.show.terminal_headline import achieved_of_offered, headline
 from mmload.show.terminal_looking import looking_facts
 from mmload.show.terminal_memory import memory
 from mmload.show.terminal_processes import in_order
@@ -35,13 +36,11 @@ from mmload.show.terminal_sheet import (
     fact,
     grid,
     outcome_counts,
-    paragraph,
     separated,
     styled,
 )
 from mmload.show.terminal_timeline import timeline_in_short
 
-_DEFAULT_OUT = "profiles"
 _LATENCIES = (
     ("response", "response_ms", "due to done: what is gated"),
     ("service", "service_ms", "sent to done"),
@@ -68,89 +67,25 @@ def render_summary(summary: Summary, manifest: Manifest, timeline: Timeline | No
             beside(hottest_functions(cpu, sheet), other_functions(cpu, sheet), sheet),
             memory(summary, sheet),
             profile_quality(manifest.profile, sheet) if alone else [],
-            timeline_in_short(timeline, sheet) if timeline else [],
+            timeline_in_short(timeline, sheet, is_open_loop=summary.offered_rate_rps is not None) if timeline else [],
         )
 
     def view(sheet: Sheet) -> Iterator[Text]:
         return separated(
-            _trust(summary, manifest, sheet),
-            _headline(summary, sheet),
-            _run(summary, manifest, sheet),
+            trust(summary, manifest, sheet),
+            headline(summary, sheet),
+            what_was_run(summary, manifest, sheet),
             measured(sheet) if summary.duration_s else [],
-            _findings(summary, sheet),
-            _warnings(summary, manifest, sheet),
-            _next(summary, sheet),
+            findings(summary, sheet),
+            warnings(summary, manifest, sheet),
+            way_on(summary, manifest, sheet),
         )
 
     return Drawn(view)
 
 
-def _trust(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
-    """Nothing for a complete and valid run; else what is wrong with it, loudly."""
-    if summary.validity != "valid":
-        style = f"reverse {VERDICT_STYLES['INVALID']}"
-        yield styled((" INVALID ", style), " these figures say nothing about the server:")
-        for reason in summary.validity:
-            yield from paragraph(styled(reason), sheet, "  - ")
-    if summary.status != "complete":
-        style = f"reverse bold {STATUS_STYLES[summary.status]}"
-        why = manifest.error or "the run has not come to its end; the figures are of what was measured"
-        yield from paragraph(styled(why), sheet, styled((f" {summary.status.upper()} ", style), " "))
-
-
-def _headline(summary: Summary, sheet: Sheet) -> Iterator[Text]:
-    if not summary.duration_s:
-        yield from fact("measured", [styled("nothing: the run ended before its measure window")], sheet)
-        return
-    if summary.kind == "profile":
-        yield from fact("profiled", [styled((figure(summary.duration_s), EMPHASIS), " s, without load")], sheet)
-        return
-    offered, achieved, bounds = _achieved(summary)
-    items = [styled((achieved, EMPHASIS), " req/s in a closed loop")]
-    if summary.offered_rate_rps is not None:
-        items = [styled((achieved, EMPHASIS), f" of {offered} req/s offered")]
-    if bounds:
-        items.append(styled(f"95 % interval {bounds}"))
-    yield from fact("achieved", items, sheet)
-    yield from fact("P99", _p99(summary.response_ms, sheet), sheet)
-
-
-def _achieved(summary: Summary) -> tuple[str, str, str]:
-    """Offered rate, achieved rate and the latter's interval (empty if not known), with the same decimals."""
-    low, high = summary.achieved_low, summary.achieved_high
-    offered, achieved, least, greatest = figures([summary.offered_rate_rps, summary.achieved_rate_rps, low, high])
-    return offered, achieved, "" if low is None and high is None else f"{least} to {greatest}"
-
-
-def _p99(response: Quantiles, sheet: Sheet) -> list[Text]:
-    if response.n == 0:
-        return [styled("no request came due in the window")]
-    if response.p99 is None:
-        return [
-            styled((sheet.glyphs.infinity, EMPHASIS), " response"),
-            styled("over 1 in 100 requests was not ok"),
-        ]
-    p50, p99 = figures([response.p50, response.p99], sheet.glyphs.infinity)
-    return [styled((p99, EMPHASIS), " ms response"), styled(f"p50 {p50} ms")]
-
-
-def _run(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
-    server = styled(" ".join(filter(None, (summary.engine, manifest.engine_version))))
-    if summary.engine == "standin":
-        server = styled(("stand-in server: not SGLang", WARNING))
-    load = summary.workload if summary.kind == "run" else "no load"
-    items = [styled((summary.variant, "bold")), styled(load), server]
-    if manifest.model:
-        items.append(styled(manifest.model))
-    if summary.tp is not None:
-        items.append(styled(f"TP {summary.tp}"))
-    if summary.duration_s and summary.kind == "run":
-        items.append(styled(f"{count(summary.requests, 'request')} due in {figure(summary.duration_s)} s"))
-    yield from fact("run", items, sheet)
-
-
 def _rates(summary: Summary, sheet: Sheet) -> Iterable[Text]:
-    offered, achieved, bounds = _achieved(summary)
+    offered, achieved, bounds = achieved_of_offered(summary)
     rows = [
         ("offered", offered, "req/s", ""),
         ("achieved", achieved, "req/s", bounds),
@@ -218,30 +153,3 @@ def _generator(summary: Summary) -> list[Text]:
     if health.undelivered:
         items.append(f"undelivered {health.undelivered:,}")
     return [styled(item) for item in items]
-
-
-def _findings(summary: Summary, sheet: Sheet) -> Iterator[Text]:
-    for finding in summary.findings:
-        yield from paragraph(styled(finding), sheet, styled(("> ", EMPHASIS)))
-
-
-def _warnings(summary: Summary, manifest: Manifest, sheet: Sheet) -> Iterator[Text]:
-    for warning in dict.fromkeys([*manifest.warnings, *summary.warnings]):
-        yield from paragraph(styled(warning), sheet, styled(("! ", f"bold {WARNING}")))
-
-
-def _next(summary: Summary, sheet: Sheet) -> Iterator[Text]:
-    folder = PurePath(summary.run_dir)
-    yield from fact("run folder", [styled(summary.run_dir)], sheet)
-    if summary.kind == "profile":
-        return
-    name = summary.run_id if folder == PurePath(_DEFAULT_OUT, summary.run_id) else summary.run_dir
-    gate = f" --gate {summary.gate}" if summary.gate else ""
-    step = styled((f"mmload gate {name}{gate}", EMPHASIS))
-    if summary.validity != "valid":
-        step = styled("mend what made it INVALID, then run again")
-    elif summary.status == "failed":
-        step = styled(f"see {folder / 'logs'}")
-    elif not summary.requests:
-        step = styled("nothing was measured: run again")
-    yield from fact("next", [step], sheet)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.text import Text
 
 from mmload.analyse.timeline import Timeline
@@ -35,34 +37,47 @@ _LOAD = tuple(_LABELS)[:6]
 _SERVER = tuple(_LABELS)[6:9]
 _HOST = tuple(_LABELS)[9:]
 
-_HEADS = ("min", "max", "last")
-_Row = tuple[str, str]  # label, name of the series
+_Heads = Sequence[tuple[str, int]]  # of the figures beside a line, each with its column's rank
+_WHOLE: _Heads = (("min", 2), ("max", 1), ("last", 3))
+_MEASURED: _Heads = (("measured: min", 2), ("max", 1))
+
+
+class _Row(NamedTuple):
+    """name: of the series. scale_of: names of those that one scale is for; its own without any."""
+
+    label: str
+    name: str
+    scale_of: Sequence[str] = ()
 
 
 def render_timeline(timeline: Timeline) -> Drawn:
     """All of a timeline, for a terminal of any width."""
     cpu, rss = (_of_processes(timeline, measure) for measure in ("cpu_pct", "rss_bytes"))
-    gpus = [(_gpu_label(name), name) for name in timeline.series if name.startswith("gpu")]
+    gpus = [_Row(_gpu_label(name), name) for name in timeline.series if name.startswith("gpu")]
     rows = [
         *_labelled(_LOAD),
         *_labelled(_SERVER),
-        *((f"CPU {label}, %", name) for label, name in cpu),
-        *((f"RSS {label}", name) for label, name in rss),
+        *(_Row(f"CPU {label}, %", name) for label, name in cpu),
+        *(_Row(f"RSS {label}", name) for label, name in rss),
         *_labelled(_HOST),
         *gpus,
     ]
     return Drawn(lambda sheet: separated(_about(timeline, sheet), _table(timeline, rows, sheet)))
 
 
-def timeline_in_short(timeline: Timeline, sheet: Sheet) -> Iterable[Text]:
-    """Rate, P99, the busiest rank and the server's queue: how the figures above them came about in time."""
+def timeline_in_short(timeline: Timeline, sheet: Sheet, *, is_open_loop: bool = True) -> Iterable[Text]:
+    """How the figures of the summary came about in time: offered (a closed loop offers nothing) and achieved rate, P99,
+    the queue (what is in flight where the server says nothing of one), the busiest rank. The figures are those of the
+    measure window."""
     ranks = [
         (label, name) for label, name in _of_processes(timeline, "cpu_pct") if name.startswith("cpu_pct.scheduler")
     ]
     busiest = max(ranks, key=lambda rank: _mean_measured(timeline, rank[1]), default=None)
-    rows = _labelled(("achieved_rps", "response_p99_ms"))
-    rows += [(f"CPU {busiest[0]}, %", busiest[1])] if busiest else []
-    return _table(timeline, rows + _labelled(("queued",)), sheet)
+    rates = ("offered_rps", "achieved_rps") if is_open_loop else ("achieved_rps",)
+    rows = [_Row(_LABELS[name], name, scale_of=rates) for name in rates]
+    rows += _labelled(("response_p99_ms", "queued" if "queued" in timeline.series else "in_flight"))
+    rows += [_Row(f"CPU {busiest[0]}, %", busiest[1])] if busiest else []
+    return _table(timeline, rows, sheet, in_measure=True)
 
 
 def _gpu_label(name: str) -> str:
@@ -71,19 +86,24 @@ def _gpu_label(name: str) -> str:
 
 
 def _labelled(names: Sequence[str]) -> list[_Row]:
-    return [(_LABELS[name], name) for name in names]
+    return [_Row(_LABELS[name], name) for name in names]
 
 
-def _of_processes(timeline: Timeline, measure: str) -> list[_Row]:
-    """The processes along a request's way."""
+def _of_processes(timeline: Timeline, measure: str) -> list[tuple[str, str]]:
+    """Short names and series of the processes along a request's way."""
     prefix = f"{measure}."
     found = {name.removeprefix(prefix): name for name in timeline.series if name.startswith(prefix)}
     return [(short_name(process), name) for process, name in in_order(found).items()]
 
 
 def _mean_measured(timeline: Timeline, name: str) -> float:
-    measured = timeline.series[name][np.array([phase == "measure" for phase in timeline.phase], np.bool_)]
+    measured = timeline.series[name][_is_measured(timeline)]
     return float(np.nanmean(measured)) if np.isfinite(measured).any() else 0.0
+
+
+def _is_measured(timeline: Timeline) -> NDArray[np.bool_]:
+    """Of each bin."""
+    return np.array([phase == "measure" for phase in timeline.phase], np.bool_)
 
 
 def _about(timeline: Timeline, sheet: Sheet) -> list[Text]:
@@ -95,32 +115,41 @@ def _about(timeline: Timeline, sheet: Sheet) -> list[Text]:
     return flow(items, sheet)
 
 
-def _table(timeline: Timeline, rows: Sequence[_Row], sheet: Sheet) -> Iterator[Text]:
-    """A row for each series that there is; nothing without any."""
-    known = [(label, name, timeline.series[name].tolist()) for label, name in rows if name in timeline.series]
+def _table(timeline: Timeline, rows: Sequence[_Row], sheet: Sheet, *, in_measure: bool = False) -> Iterator[Text]:
+    """A row for each series that there is; nothing without any. in_measure: figures of the measure window alone."""
+    known = [row for row in rows if row.name in timeline.series]
     if not known:
         return
-    labels = max(len(label) for label, _, _ in known) + 2
-    ends = [_ends(name, values, sheet.glyphs) for _, name, values in known]
-    numbers = sum(max(len(head), *(len(row[place]) for row in ends)) + 2 for place, head in enumerate(_HEADS))
+    is_shown, heads = np.ones(len(timeline.t_s), np.bool_), _WHOLE
+    if in_measure and _is_measured(timeline).any():
+        is_shown, heads = _is_measured(timeline), _MEASURED
+    labels = max(len(row.label) for row in known) + 2
+    ends = [_ends(row.name, timeline.series[row.name][is_shown].tolist(), sheet.glyphs)[: len(heads)] for row in known]
+    numbers = sum(max(len(head), *(len(row[place]) for row in ends)) + 2 for place, (head, _) in enumerate(heads))
     cells = min(len(timeline.t_s), max(_LEAST_CELLS, sheet.width - labels - numbers - 2))
     columns = (
         Column(f"{timeline.bin_s * len(timeline.t_s) / cells:.3g} s a cell", right=False),
         Column(_marks(timeline.phase, cells, sheet.glyphs), right=False),
-        *(Column(head, rank=rank) for head, rank in zip(_HEADS, (2, 1, 3), strict=True)),
+        *(Column(head, rank=rank) for head, rank in heads),
     )
     lines = [
-        [styled("  ", label), Text(sparkline(values, cells, None, sheet.glyphs)), *map(styled, end)]
-        for (label, _, values), end in zip(known, ends, strict=True)
+        [styled("  ", row.label), styled((_line(timeline, row, cells, sheet.glyphs), "cyan")), *map(styled, end)]
+        for row, end in zip(known, ends, strict=True)
     ]
     yield from grid(columns, lines, sheet)
+
+
+def _line(timeline: Timeline, row: _Row, cells: int, glyphs: Glyphs) -> str:
+    shared = [timeline.series[name] for name in row.scale_of if name in timeline.series]
+    top = max((float(values[np.isfinite(values)].max(initial=0.0)) for values in shared), default=0.0)
+    return sparkline(timeline.series[row.name].tolist(), cells, top or None, glyphs)
 
 
 def _ends(name: str, values: Sequence[float], glyphs: Glyphs) -> list[str]:
     """The least, the most and the last known value."""
     known = [value for value in values if not math.isnan(value)]
     if not known:
-        return [MISSING] * len(_HEADS)
+        return [MISSING] * len(_WHOLE)
     three = [min(known), max(known), known[-1]]
     if "_bytes" in name:
         return [size(value) for value in three]
@@ -128,7 +157,7 @@ def _ends(name: str, values: Sequence[float], glyphs: Glyphs) -> list[str]:
 
 
 def _marks(phases: Sequence[str], width: int, glyphs: Glyphs) -> str:
-    """The phases over their cells, by name as far as there is room: `warmup|measure------|  |profile--`."""
+    """The phases over their cells, by name where there is room for it: `----|measure------|  |profile--`."""
     middles = [phases[(a + b) // 2] for a, b in pairwise(cell_edges(len(phases), width))]
     spans = [(phase, len(list(cells))) for phase, cells in groupby(middles)]
     return "".join(_mark(phase, length, glyphs) for phase, length in spans)
@@ -137,5 +166,5 @@ def _marks(phases: Sequence[str], width: int, glyphs: Glyphs) -> str:
 def _mark(phase: str, length: int, glyphs: Glyphs) -> str:
     if not phase:
         return " " * length
-    name = phase[: max(1, length - 1)]
-    return (name + glyphs.track * (length - 1 - len(name)) + "|")[:length]
+    name = phase if len(phase) < length else ""
+    return name + glyphs.track * (length - 1 - len(name)) + "|"

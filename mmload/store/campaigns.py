@@ -36,6 +36,7 @@ class CampaignLayout:
         self.campaign = path / "campaign.json"
         self.comparison = path / "comparison.json"
         self.verdict = path / "verdict.json"
+        self.report = path / "report.html"
         self.lock = path / ".lock"
 
 

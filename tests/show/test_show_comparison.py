@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from show_comparison_samples import BASELINE, BETTER, COMPARISON, MIXED, seen, unknown, without_valid_runs
 from show_samples import drawn, drawn_lines
 
-from mmload.model.comparison import Comparison
-from mmload.show.comparison_words import bounds_text, improvement_text, level_text, notes_on, shown_differences
+from mmload.model.comparison import Comparison, Level
+from mmload.show.comparison_words import (
+    bounds_text,
+    compared_levels,
+    improvement_text,
+    level_text,
+    notes_on,
+    saving_text,
+    shown_differences,
+)
 from mmload.show.markdown_comparison import comparison_to_markdown
 from mmload.show.tables_comparison import render_comparison
 
@@ -32,7 +40,7 @@ def test_its_markdown_looks_as_it_did(golden):
     golden("comparison-markdown", comparison_to_markdown(COMPARISON))
 
 
-@given(st.integers(80, 200))
+@given(st.integers(60, 200))
 def test_no_line_is_wider_than_the_terminal(width):
     assert max(map(len, drawn_lines(render_comparison(COMPARISON), width))) <= width
 
@@ -50,7 +58,11 @@ def test_it_comes_back_from_its_json_as_it_went():
         (seen("qps", 0.0, 0.0), "+0.0 %", "+0.0 to +0.0 %"),
         (seen("qps", 0.1, low=None), "+10 %", "up to +13 %"),
         (seen("qps", 0.1, high=None), "+10 %", "from +7.0 %"),
-        (seen("qps", 0.1, low=None, high=None), "+10 %", "unbounded"),
+        (seen("qps", 0.1, low=None, high=None), "+10 %", "could be anything"),
+        (seen("response_p99_ms", 0.19, low=None, high=0.999), "+19 %", "could be anything"),
+        (seen("qps", 0.19, low=-0.999, high=None), "+19 %", "could be anything"),
+        (seen("qps", -2.0, low=-10.5, high=0.9), "-200 %", "could be anything"),
+        (seen("qps", -2.0, low=-9.5, high=0.9), "-200 %", "-950 to +90 %"),
         (seen("error_rate", -0.001, 0.0005), "-0.10 points", "-0.15 to -0.05 points"),
         (unknown("qps", "why"), "-", ""),
     ],
@@ -62,6 +74,21 @@ def test_an_improvement_reads_as_a_signed_share(difference, improvement, bounds)
 def test_an_infinite_percentile_is_not_taken_for_a_missing_one():
     assert level_text(MIXED, "response_p99_ms") == "∞"
     assert level_text(MIXED, "build_cpu") == "-"
+
+
+def test_two_levels_of_different_sources_are_not_put_side_by_side():
+    assert compared_levels(BETTER, BASELINE, "build_cpu") == ("6.40", "1.60")
+    sampled = {**BETTER.levels, "build_cpu": Level(value=1.7, source="samples")}
+    apart = msgspec.structs.replace(BETTER, levels=sampled)
+    assert compared_levels(apart, BASELINE, "build_cpu") == ("-", "-")
+    assert compared_levels(MIXED, BASELINE, "build_cpu") == ("6.40", "-")
+
+
+def test_what_a_variant_improves_of_a_requests_cpu_is_in_brackets_where_it_may_be_chance():
+    row = next(line for line in drawn(render_comparison(COMPARISON)).splitlines() if line.startswith("optimized  "))
+    assert row.split()[-3:] == ["+50", "%", "better"]
+    unsure = msgspec.structs.replace(BETTER, differences=[seen("cpu_ms_per_request", 0.21, 0.3)])
+    assert (saving_text(BETTER), saving_text(unsure), saving_text(BASELINE)) == ("+50 %", "(+21 %)", "")
 
 
 def test_reasons_that_several_figures_share_are_said_once():
@@ -84,4 +111,4 @@ def test_foreign_text_is_not_obeyed_in_markdown():
     assert "<script>" not in text
     assert "\n## x" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7, 9}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7, 10}

@@ -5,16 +5,19 @@ import re
 
 import msgspec
 import pytest
-from show_samples import RUN_ID, card, drawn, live, manifest, summary, verdict, verdict_of_scenes
+from show_samples import RUN_ID, card, drawn, drawn_lines, live, manifest, summary, verdict, verdict_of_scenes
+from show_timeline_samples import timeline
 
 from mmload.errors import ServerError
 from mmload.plan.workload import Image, Text, Workload
 from mmload.show.live_frame import draw_frame
-from mmload.show.tables_runs import RunRow, render_run_show, render_runs
+from mmload.show.tables_run import render_run_show
+from mmload.show.tables_runs import RunList, RunRow, render_runs
 from mmload.show.tables_variants import render_variant, render_variants
 from mmload.show.tables_verdict import render_verdict
 from mmload.show.tables_workloads import render_workloads
 from mmload.show.terminal import render_error
+from mmload.show.terminal_end import render_end
 from mmload.show.terminal_sheet import Drawn
 from mmload.show.terminal_summary import render_summary
 
@@ -33,23 +36,30 @@ VIEWS = {
     ),
     "verdict": render_verdict(verdict()),
     "verdict-scenes": render_verdict(verdict_of_scenes()),
+    "end": render_end(summary(), manifest(), timeline()),
+    "end-judged": render_end(summary(outcomes={"ok": 2000}), manifest(warnings=[]), timeline(), verdict()),
     "runs": render_runs(
-        [
-            ROW,
-            msgspec.structs.replace(
+        RunList(
+            rows=[
                 ROW,
-                run_id="20261119T031500Z-rollback-0001",
-                variant="rollback",
-                age_s=90_000,
-                response_p99_ms=math.inf,
-                status="partial",
-                valid=False,
-                verdict=None,
-            ),
-        ]
+                msgspec.structs.replace(
+                    ROW,
+                    run_id="20261119T031500Z-rollback-0001",
+                    variant="rollback",
+                    age_s=90_000,
+                    response_p99_ms=math.inf,
+                    status="partial",
+                    valid=False,
+                    verdict=None,
+                ),
+                RunRow(run_id="20261118T031500Z-commit-0002", status="damaged"),
+            ],
+            matching=40,
+            all_runs=1200,
+        )
     ),
-    "run-show": render_run_show(manifest(), summary(), verdict()),
-    "run-show-killed": render_run_show(manifest(status="partial", engine_version=None, flags={}, phases=[])),
+    "run-show": render_run_show(summary(), manifest(), None, verdict()),
+    "run-show-killed": render_run_show(None, manifest(status="partial", engine_version=None, flags={}, phases=[])),
     "variants": render_variants([card("commit"), card("optimized", about="One sentence.", synchronisation="none")]),
     "workloads": render_workloads(
         [
@@ -79,9 +89,19 @@ def test_a_view_in_colour_looks_as_it_did(name, width, golden):
     golden(f"{name}-{width}-colour", drawn(VIEWS[name], width, colour="truecolor"))
 
 
-@pytest.mark.parametrize("name", ["summary", "live", "verdict-scenes"])
+@pytest.mark.parametrize("name", ["summary", "end", "live", "verdict-scenes"])
 def test_a_view_in_ascii_looks_as_it_did(name, golden):
     golden(f"{name}-80-ascii", drawn(VIEWS[name], 80, encoding="ascii"))
+
+
+def test_a_run_ends_well_on_a_narrow_terminal(golden):
+    golden("end-60", drawn(VIEWS["end"], 60))
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+@pytest.mark.parametrize("name", [name for name, view in VIEWS.items() if isinstance(view, Drawn)])
+def test_nothing_is_cut_off_at_the_edge_of_the_terminal(name, width):
+    assert [line for line in drawn_lines(VIEWS[name], width) if len(line) > width] == []
 
 
 @pytest.mark.parametrize("name", VIEWS)

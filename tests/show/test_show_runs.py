@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from show_samples import NO_QUANTILES, RUN_ID, card, drawn, manifest, quantiles, summary, verdict
 
-from mmload.show.tables_runs import RunRow, render_run_show, render_runs
+from mmload.show.tables_run import render_run_show
+from mmload.show.tables_runs import RunList, RunRow, render_runs
 from mmload.show.tables_variants import render_variant, render_variants
 
 NOW_NS = manifest().clock.utc_ns + 120 * 10**9
@@ -14,8 +15,11 @@ NOW_NS = manifest().clock.utc_ns + 120 * 10**9
 
 def test_a_run_without_a_summary_is_listed_with_what_is_known():
     row = RunRow.of(manifest(status="partial", validity=["why"]), None, None, NOW_NS)
-    line = drawn(render_runs([row]), 140).splitlines()[1]
-    assert line.split() == [RUN_ID, "2", "min", "optimized", "images-small", "-", "-", "partial", "INVALID", "-"]
+    line = drawn(render_runs(RunList(rows=[row], matching=1, all_runs=1)), 140).splitlines()[1]
+    assert line.split() == [
+        *(RUN_ID, "2", "min", "optimized", "images-small", "2"),
+        *("-", "-", "-", "partial", "INVALID", "-"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -27,17 +31,17 @@ def test_an_infinite_p99_is_not_taken_for_a_missing_one(response, p99_ms):
 
 
 def test_an_empty_list_says_how_to_make_a_run():
-    assert drawn(render_runs([])) == "no runs yet: mmload run makes one\n"
+    assert drawn(render_runs(RunList(rows=[], matching=0, all_runs=0))) == "no runs yet: mmload run makes one\n"
 
 
 def test_a_run_that_was_killed_is_shown_from_its_manifest_alone():
-    text = drawn(render_run_show(manifest(status="partial", validity=["a worker died"], error="killed")))
+    text = drawn(render_run_show(None, manifest(status="partial", validity=["a worker died"], error="killed")))
     for said in (RUN_ID, "partial", "INVALID", "! a worker died", "! killed", "4212", "py-spy died: signal 9"):
         assert said in text
 
 
 def test_a_finished_run_is_shown_with_summary_and_verdict():
-    text = drawn(render_run_show(manifest(), summary(), verdict()))
+    text = drawn(render_run_show(summary(), manifest(), None, verdict()))
     assert text.index("sha256") < text.index("latency, ms") < text.index("criterion")
 
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from rich.console import Console, Group
-from show_samples import drawn
+from show_samples import drawn, drawn_lines
 
 from mmload.model.live import LiveView
 from mmload.model.selftest import SelftestReport, SelftestRow, SimulatedRate, Tally
@@ -100,3 +100,8 @@ def test_rows_come_as_they_are_made_and_nothing_else_where_there_is_no_terminal(
             progress.ended(RIGHT)
         log.seek(0)
         assert log.read() == drawn(render_row(RIGHT))
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_nothing_of_a_row_is_cut_off_at_the_edge_of_the_terminal(width):
+    assert all(len(line) <= width for row in ROWS for line in drawn_lines(render_row(row), width))

@@ -45,6 +45,17 @@ def table(width):
     return plain(grid([NAME, LATE, EARLY, EXTRAS], rows, sheet(width)))
 
 
+def test_a_column_that_folds_goes_on_below_under_its_own_beginning():
+    columns = [Column("claim", right=False, elastic=True, folds=True), Column("ms")]
+    rows = [[styled("  the fastest of all"), styled("12")], [styled("short"), styled("7")]]
+    assert plain(grid(columns, rows, sheet(16))) == [
+        "claim         ms",
+        "  the fastest 12",
+        "  of all",
+        "short          7",
+    ]
+
+
 @pytest.mark.parametrize(
     ("width", "head"),
     [

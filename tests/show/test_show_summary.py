@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from show_samples import NO_QUANTILES, RUN_ID, drawn, drawn_lines, manifest, memory, phase_cpu, quantiles, summary
 
+from mmload.model.manifest import ProfileInfo
 from mmload.model.records import OUTCOMES
 from mmload.model.result import Estimate, GeneratorHealth, ProcessCpu, ProcessMemory, Quantiles, Summary
 from mmload.plan.phases import PHASES
@@ -22,10 +23,10 @@ def lines(changed=None, width=80, **of_manifest):
     return drawn(render_summary(changed or summary(), manifest(**of_manifest)), width).splitlines()
 
 
-def test_the_two_figures_that_matter_come_first():
+def test_the_two_lines_that_matter_come_first():
     first, second = lines()[:2]
-    assert first == "achieved    99.6 of 100.0 req/s offered   95 % interval 98.9 to 100.2"
-    assert second == "P99         142.4 ms response   p50 61.2 ms"
+    assert first == "achieved    99.6 of 100.0 req/s   p50 61.2 ms   P99 142.4 ms   errors 0.350 %"
+    assert second == "CPU         busiest rank TP0 works 29.8 % of a core   handoff 1.93 ms a request"
 
 
 def test_a_closed_loop_has_no_offered_rate():
@@ -34,7 +35,8 @@ def test_a_closed_loop_has_no_offered_rate():
 
 def test_a_p99_past_every_measured_time_is_infinite_and_says_why():
     failing = summary(response_ms=replace(quantiles(1), p99=None, max=None))
-    assert lines(failing)[1] == "P99         ∞ response   over 1 in 100 requests was not ok"
+    assert lines(failing)[0].endswith("P99 ∞ ms")
+    assert lines(failing)[1] == f"{' ' * 12}over 1 in 100 requests was not ok   errors 0.350 %"
     row = next(line for line in lines(failing) if line.startswith("  response"))
     assert row.split()[-2:] == ["∞", "∞"]
 
@@ -54,7 +56,7 @@ def test_a_run_without_requests_says_so_and_shows_no_zero_for_what_nobody_measur
         handoff={},
     )
     shown = lines(empty)
-    assert shown[1] == "P99         no request came due in the window"
+    assert shown[0] == "achieved    99.6 of 100.0 req/s   no request came due in the window"
     assert next(line for line in shown if line.startswith("  errors")).split() == ["errors", "-", "%"]
     assert not any("CPU, %" in line for line in shown)
 
@@ -65,18 +67,19 @@ def test_an_invalid_run_says_so_before_anything_else_and_offers_no_gate():
         " INVALID  these figures say nothing about the server:",
         "  - lag p99 of 48.1 ms is over the limit of 10 ms",
     ]
-    assert shown[-1] == "next        mend what made it INVALID, then run again"
+    assert shown[-1].strip() == "mend what made it INVALID, then run again"
+    assert not any("mmload gate" in line for line in shown)
 
 
 def test_a_run_that_ended_before_it_measured_shows_no_figures():
     shown = lines(summary(status="failed", duration_s=0.0, requests=0), error="the server died")
     assert shown[2] == "measured    nothing: the run ended before its measure window"
     assert not any("latency" in line or "req/s" in line for line in shown)
-    assert shown[-1] == f"next        see profiles/{RUN_ID}/logs"
+    assert shown[-1].split()[-1] == f"profiles/{RUN_ID}/logs"
 
 
 def test_a_run_with_a_gate_of_its_own_is_judged_by_it():
-    assert lines(summary(gate="smoke"))[-1] == f"next        mmload gate {RUN_ID} --gate smoke"
+    assert lines(summary(gate="smoke"))[-1].strip() == f"mmload gate {RUN_ID} --gate smoke"
 
 
 @pytest.mark.parametrize("status", ["partial", "failed", "running"])
@@ -138,9 +141,17 @@ def test_growth_is_a_column_where_it_is_known():
     assert not any("growth" in line for line in lines())
 
 
-def test_the_last_lines_are_the_folder_and_the_next_command():
-    assert lines()[-2:] == [f"run folder  profiles/{RUN_ID}", f"next        mmload gate {RUN_ID}"]
-    assert lines(summary(run_dir=f"elsewhere/{RUN_ID}"))[-1] == f"next        mmload gate elsewhere/{RUN_ID}"
+def test_the_last_lines_are_the_folder_and_the_next_commands():
+    last = [f"{command} {RUN_ID}" for command in ("mmload flame", "mmload report", "mmload gate")]
+    assert lines(width=70)[-4:-2] == [f"run folder  profiles/{RUN_ID}", f"next        {last[0]}"]
+    assert [line.strip() for line in lines(width=70)[-2:]] == last[1:]
+    assert lines(width=80)[-1].endswith(f"{last[2]}     whether to ship it")
+    assert lines(summary(run_dir=f"elsewhere/{RUN_ID}"))[-1].strip() == f"mmload gate elsewhere/{RUN_ID}"
+
+
+def test_only_a_run_with_stacks_has_a_flame_graph():
+    assert not any("mmload flame" in line for line in lines(profile=ProfileInfo()))
+    assert any("mmload report" in line for line in lines(profile=ProfileInfo()))
 
 
 def test_a_phase_that_no_palette_knows_is_still_shown():

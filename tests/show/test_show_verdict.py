@@ -68,7 +68,7 @@ def test_what_all_criteria_rest_on_is_said_once():
     [
         ({"low": None}, "-∞ to 500"),
         ({"high": None}, "480 to ∞"),
-        ({"low": None, "high": None}, "-∞ to ∞"),
+        ({"low": None, "high": None}, "no bounds"),
         ({"low": 490, "high": 490, "value": 490}, "exact"),
         ({"low": 490, "high": 490, "value": 490, "confidence": 0.95}, "490 to 490"),
     ],

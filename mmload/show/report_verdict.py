@@ -1,0 +1,152 @@
+"""What a report says first: the verdict, each criterion with its interval beside the limit, what is still needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from mmload.model.result import CriterionResult, Verdict
+from mmload.show.answer_texts import shortened
+from mmload.show.figures import (
+    SceneResults,
+    by_scene,
+    confidence_text,
+    criterion_text,
+    figure_and_bounds,
+    first_needing,
+    limit_text,
+    looks_text,
+    overall_text,
+    remarks,
+)
+from mmload.show.report_shapes import VERDICT_TONES, Fact, Tone, facts
+from mmload.show.terminal_figures import plain
+
+_ANSWER_WIDTH = 160
+_DRAWN = 1000.0  # the width that an interval is drawn in
+_AROUND = 0.25  # of the span, left free on both sides
+
+
+class Drawing(msgspec.Struct, frozen=True):
+    """An interval beside its limit, in thousandths of the width. low, high: where it ends, at the border where nothing
+    bounds it. is_upper: the limit is to stay above."""
+
+    low: float
+    value: float | None
+    high: float
+    limit: float
+    is_upper: bool
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One criterion. details: sentences below it."""
+
+    criterion: str
+    baseline: str
+    figure: str
+    bounds: str
+    n: str
+    word: str
+    tone: Tone
+    details: list[str]
+    drawing: Drawing | None
+
+
+class SceneView(msgspec.Struct, frozen=True):
+    """name: empty where it is the only one. differences: item, what was expected and what was given."""
+
+    name: str
+    facts: list[Fact]
+    rows: list[Row]
+    differences: list[tuple[str, str, str]]
+    more_differences: int
+
+
+class VerdictView(msgspec.Struct, frozen=True):
+    word: str
+    tone: Tone
+    sentence: str
+    facts: list[Fact]
+    cautions: list[str]
+    scenes: list[SceneView]
+
+
+def verdict_view(verdict: Verdict) -> VerdictView:
+    scenes = by_scene(verdict)
+    about = {
+        "gate": verdict.gate,
+        "campaign": verdict.campaign,
+        "confidence": confidence_text(verdict),
+        "looks": looks_text(verdict),
+    }
+    cautions = [f"compared by force: {difference}" for difference in verdict.forced] + verdict.warnings
+    return VerdictView(
+        verdict.verdict,
+        VERDICT_TONES[verdict.verdict],
+        overall_text(verdict),
+        facts(about),
+        [plain(caution) for caution in cautions],
+        [_scene(scene, verdict, is_alone=len(scenes) == 1) for scene in scenes],
+    )
+
+
+def _scene(scene: SceneResults, verdict: Verdict, *, is_alone: bool) -> SceneView:
+    runs = {"candidate": ", ".join(scene.runs.candidate) or "no run"}
+    runs |= {f"baseline {name}": ", ".join(made) or "no run" for name, made in scene.runs.baselines.items()}
+    first_with = first_needing(scene.criteria)
+    different = [one for criterion in scene.criteria for one in criterion.differences]
+    texts = [(f"{one.item} ({one.modality})", *shortened(one.expected, one.given, _ANSWER_WIDTH)) for one in different]
+    return SceneView(
+        "" if is_alone else scene.name,
+        facts({"load": scene.runs.load, **runs}),
+        [_row(criterion, verdict, first_with) for criterion in scene.criteria],
+        texts,
+        sum(criterion.more_differences for criterion in scene.criteria),
+    )
+
+
+def _row(criterion: CriterionResult, verdict: Verdict, first_with: dict[str, CriterionResult]) -> Row:
+    figure, bounds = figure_and_bounds(criterion)
+    details = remarks(criterion, verdict)
+    if criterion.baseline_on:
+        details.append(f"the baseline on {criterion.baseline_on}")
+    details += [criterion.evidence] if criterion.evidence else []
+    if criterion.needed:
+        first = first_with[criterion.needed]
+        again = f"as above, for {criterion_text(first)}"
+        details.append(f"needed: {criterion.needed if first is criterion else again}")
+    return Row(
+        criterion=limit_text(criterion),
+        baseline=criterion.baseline or "",
+        figure=figure,
+        bounds=bounds,
+        n=f"{criterion.n:,}",
+        word=criterion.verdict,
+        tone=VERDICT_TONES[criterion.verdict],
+        details=[plain(detail) for detail in details],
+        drawing=_drawing(criterion),
+    )
+
+
+def _drawing(criterion: CriterionResult) -> Drawing | None:
+    """Nothing where there is no interval to draw."""
+    if criterion.value is None or criterion.low == criterion.high:
+        return None
+    is_upper = criterion.op in {"<", "<="}
+    limit = criterion.limit + criterion.margin * (1 if is_upper else -1)
+    least, most = _span((criterion.low, criterion.value, criterion.high, limit))
+
+    def at(value: float | None, border: float) -> float:
+        place = border if value is None else (value - least) / (most - least)
+        return round(_DRAWN * min(1.0, max(0.0, place)), 1)
+
+    low, high = at(criterion.low, 0.0), at(criterion.high, 1.0)
+    return Drawing(low, at(criterion.value, 0.0), high, at(limit, 0.0), is_upper)
+
+
+def _span(values: Iterable[float | None]) -> tuple[float, float]:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    around = _AROUND * (max(known) - min(known)) or 1.0
+    return min(known) - around, max(known) + around
