@@ -50,10 +50,12 @@ class ProfileWindow:
 
 
 class StampedWindow:
-    """Takes stacks with their times from `start_ns` to `end_ns`; not at all where these are the same."""
+    """Takes stacks with their times from `start_ns` to `end_ns`, after the profile; not at all where these are the
+    same, or the profile was refused."""
 
-    def __init__(self, profiler: StampedProfiler, start_ns: int, end_ns: int) -> None:
+    def __init__(self, profiler: StampedProfiler, profile: ProfileWindow, start_ns: int, end_ns: int) -> None:
         self._profiler = profiler
+        self._profile = profile
         self._start_ns = start_ns
         self._end_ns = end_ns
         self._started = False
@@ -61,7 +63,7 @@ class StampedWindow:
 
     def turn(self) -> None:
         now_ns = time.monotonic_ns()
-        if not self._started and self._start_ns <= now_ns < self._end_ns:
+        if not self._started and self._start_ns <= now_ns < self._end_ns and not self._refused():
             self._started = True
             self._profiler.start()
         if now_ns >= self._end_ns:
@@ -77,7 +79,7 @@ class StampedWindow:
         """Close it, and put what it brought into the manifest."""
         info = self.close()
         if info is None:
-            if self._start_ns < self._end_ns <= time.monotonic_ns():
+            if self._start_ns < self._end_ns <= time.monotonic_ns() and not self._refused():
                 ledger.warn("no stacks with their times: the profile ended too late for them")
             return
         ledger.note(stamped=info)
@@ -87,3 +89,7 @@ class StampedWindow:
         ends_ns = [file.end_ns for file in info.files if file.end_ns is not None]
         if starts_ns and ends_ns:
             ledger.phase("stamped", min(starts_ns), max(ends_ns))
+
+    def _refused(self) -> bool:
+        """Whether the profile, which is over, was: it has said so."""
+        return self._profile.close().mode == "none"

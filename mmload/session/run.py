@@ -273,7 +273,7 @@ def _send_profile(plan: Plan, target: Target, observer: Observer, crew: Crew) ->
     crew.left_until_ns = start_ns + round((PROFILE_LEAD_S + plan.profile.window_s) * 1e9)
     crew.tracker.enter("profile", start_ns, PROFILE_LEAD_S + plan.profile.window_s)
     window = ProfileWindow(profiler, start_ns + _ATTACH_AFTER_NS, end_ns)
-    stamped = StampedWindow(StampedProfiler(processes, crew.layout, plan.profile), end_ns, crew.left_until_ns)
+    stamped = StampedWindow(StampedProfiler(processes, crew.layout, plan.profile), window, end_ns, crew.left_until_ns)
 
     def turn(records: list[RequestRecord]) -> None:
         window.turn(records)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from mmload.analyse.slow import slow_requests
-from mmload.model.manifest import StampedFile, StampedInfo
+from mmload.model.manifest import ProfileInfo, StampedFile, StampedInfo
 from mmload.selftest.plants import STALL_S
 from mmload.selftest.workbench import Setup
 from mmload.session.profile import StampedWindow
@@ -44,10 +44,20 @@ class Profiler:
         return StampedInfo(rate_hz=100, files=list(self.files))
 
 
-def noted(profiler, start_s, end_s):
-    """The notes of a window that begins and ends in so many seconds from now."""
+class Profile:
+    """A profile window that is over."""
+
+    def __init__(self, mode):
+        self.mode = mode
+
+    def close(self):
+        return ProfileInfo(mode=self.mode)
+
+
+def noted(profiler, start_s, end_s, mode="active"):
+    """The notes of a window that begins and ends in so many seconds from now, after a profile in that mode."""
     now_ns = time.monotonic_ns()
-    window = StampedWindow(profiler, now_ns + round(start_s * 1e9), now_ns + round(end_s * 1e9))
+    window = StampedWindow(profiler, Profile(mode), now_ns + round(start_s * 1e9), now_ns + round(end_s * 1e9))
     window.turn()
     notes = Notes()
     window.note(notes)
@@ -76,6 +86,13 @@ def test_a_window_that_was_never_entered_is_said_if_its_time_has_passed(start_s,
     assert profiler.calls == []
     assert set(notes.warnings) == set(["no stacks with their times: the profile ended too late for them"] * said)
     assert notes.stamped is None
+
+
+@pytest.mark.parametrize("end_s", [-1, 3600])
+def test_where_the_profile_was_refused_nothing_more_is_tried_or_said(end_s):
+    profiler = Profiler()
+    notes = noted(profiler, -2, end_s, mode="none")
+    assert (profiler.calls, notes.warnings, notes.stamped) == ([], [], None)
 
 
 @pytest.mark.live
