@@ -19,7 +19,7 @@ from mmload.show.terminal_processes import in_order
 from mmload.show.terminal_sheet import LABEL_WIDTH, Drawn, Sheet, fact, outcome_counts, paragraph, separated, styled
 from mmload.show.terminal_timeline import timeline_in_short
 
-_SENTENCES = 3  # of findings, and of warnings
+_FINDINGS, _WARNINGS = 3, 6  # sentences
 _BARS = 6  # processes
 
 
@@ -37,8 +37,8 @@ def render_end(
             timeline_in_short(timeline, sheet, is_open_loop=summary.offered_rate_rps is not None) if timeline else [],
             _outcomes(summary.outcomes, sheet),
             _phases(shown, len(server) - len(shown), sheet),
-            findings(summary, sheet, _SENTENCES),
-            warnings(summary, manifest, sheet, _SENTENCES),
+            findings(summary, sheet, _FINDINGS),
+            warnings(summary, manifest, sheet, _WARNINGS),
             way_on(summary, manifest, sheet, in_short=True),
         )
 

@@ -39,7 +39,7 @@ def test_what_is_left_out_is_said_to_be_and_where_it_is():
     shown = end(A_BAD_DAY)
     assert "  and 11 more that burnt less" in shown
     assert "> and 6 more findings" in shown
-    assert "! and 7 more warnings" in shown
+    assert "! and 4 more warnings" in shown
     assert any("mmload runs show" in line for line in shown)
 
 

@@ -18,7 +18,7 @@ def summary_of(start, tmp_path):
         assert command.code in (0, 4), command.stderr
         summary = command.document("summary.json")
         shown = " ".join(command.stderr.split())
-        assert all(f"> {finding}" in shown for finding in summary["findings"])
+        assert all(f"> {finding}" in shown for finding in summary["findings"][:3])
         return summary
 
     return run

@@ -4,6 +4,9 @@ import json
 
 import pytest
 from command import Command
+from typer.testing import CliRunner
+
+from mmload.cli import app
 
 pytestmark = [pytest.mark.live, pytest.mark.alone]
 
@@ -20,4 +23,5 @@ def test_a_profile_that_stops_its_processes_is_found_to_slow_them(start, tmp_pat
     (sentence,) = [said for said in summary["looking"]["slowed"] if "service time" in said]
     assert sentence.startswith("while it was profiled the server was slower: ")
     assert sentence in summary["warnings"]
-    assert sentence in " ".join(command.stderr.split())
+    shown = CliRunner().invoke(app, ["runs", "show", str(command.run_folder)]).output
+    assert sentence in " ".join(shown.split())
