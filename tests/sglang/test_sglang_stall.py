@@ -1,5 +1,7 @@
 """A rank of real SGLang that stands still under load is named while it lasts, and the run goes on behind it."""
 
+import re
+
 import pytest
 from command import ranks
 from sglang_asked import RUN
@@ -24,7 +26,7 @@ def test_a_stopped_rank_is_named_and_the_run_goes_on_when_it_is_let_go(mmload):
     assert stall["end_ns"] is None
     assert said.startswith(f"scheduler_TP1 (pid {stopped.pid}) is stopped by a signal, in ")
     assert "scheduler_TP0 waits for scheduler_TP1 in " in said
-    assert "tokenizer waits for the ranks" in said
+    assert re.search(r"tokenizer (waits for the ranks|\(pid \d+\) is at work in )", said), said  # requests keep coming
     dumps = {path.stem: path.read_text() for path in (run.run_folder / stall["dumps"]).iterdir()}
     assert set(dumps) >= {"tokenizer", "scheduler_TP0", "scheduler_TP1", "detokenizer"}
     assert all("event_loop" in dumps[f"scheduler_TP{rank}"] for rank in range(2))
