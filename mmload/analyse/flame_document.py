@@ -45,6 +45,11 @@ def label_of(process: str) -> str:
     return process.removeprefix("scheduler_")
 
 
+def is_rank(view: str) -> bool:
+    """Whether a view is of one rank, by its id."""
+    return view.startswith("scheduler_")
+
+
 def _views(sides: Sequence[FlameProfile]) -> Iterator[tuple[str, list[str]]]:
     """(view, the processes in it)."""
     processes = {name: process for side in reversed(sides) for name, process in side.processes.items()}

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from mmload.analyse.flame_tree import with_callees
 from mmload.model.flame import CHANGE_WORDS, VALUE_UNIT_MS, ChangeWord, FlameDocument, FlameFrame, FlameView
 
 LEAST_SHARE = 0.005  # of all that is shown, for a row
@@ -56,7 +57,7 @@ def flame_table(document: FlameDocument, views: Sequence[FlameView], selection: 
     """The views' nodes laid on top of each other, at most `most` rows, those that cost most."""
     paths = _Paths(document, views)
     own = paths.own * _selected(paths, document, selection)
-    total = _totals(own, paths.parent)
+    total = with_callees(own, paths.parent)
     weight = total.max(axis=0).sum(axis=0)  # of the larger side, over all views
     whole = weight[paths.parent < 0].sum()
     passing = _passing(paths.parent, weight, own.max(axis=0).sum(axis=0))
@@ -109,14 +110,6 @@ def _selected(paths: _Paths, document: FlameDocument, selection: Selection) -> N
     for place, (parent, frame) in enumerate(zip(paths.parent.tolist(), paths.frame.tolist(), strict=True)):
         through[place] = matching[frame] or (parent >= 0 and through[parent])
     return chosen & through
-
-
-def _totals(own: Values, parent: NDArray[np.int64]) -> Values:
-    total = own.copy()
-    for place in range(len(parent) - 1, -1, -1):
-        if parent[place] >= 0:
-            total[:, :, parent[place]] += total[:, :, place]
-    return total
 
 
 def _passing(parent: NDArray[np.int64], weight: Values, own: Values) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ one function may stand twice beside itself, where one of its lines hashes and an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from mmload.model.flame import FlameFrame
 from mmload.plan.phases import PHASES
 
 Costs = Mapping[str, StackCost]
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 _OTHER = PHASES.index("other")
 
@@ -71,6 +73,18 @@ def forest(sides: Sequence[Sequence[tuple[Costs, Judge]]], frames: Frames) -> Fo
     return growing.grown()
 
 
+def with_callees(own: NDArray[Number], parent: NDArray[np.int64]) -> NDArray[Number]:
+    """(.., nodes) of what is innermost in each node -> of all that it called too. Parents stand before their children;
+    parent: -1 for a root."""
+    total, depth = own.copy(), [0] * len(parent)
+    for node, above in enumerate(parent.tolist()):
+        depth[node] = depth[above] + 1 if above >= 0 else 0
+    by_depth = np.argsort(depth, kind="stable")
+    for level in reversed(np.split(by_depth, np.flatnonzero(np.diff(np.array(depth)[by_depth])) + 1)[1:]):
+        np.add.at(total.T, parent[level], total.T[level])
+    return total
+
+
 class _Node(NamedTuple):
     """inherited: the phase of what is called from here and has no rule of its own."""
 
@@ -117,10 +131,7 @@ class _Growing:
     def grown(self) -> Forest:
         parent, frame, phase = np.array(list(self._places), np.int64).reshape(-1, 3).T
         own = np.array(self._own, np.float64).reshape(-1, self._sides, len(StackCost._fields))
-        total = own.copy()
-        for node in range(len(parent) - 1, -1, -1):
-            if parent[node] >= 0:
-                total[parent[node]] += total[node]
+        total = np.moveaxis(with_callees(np.moveaxis(own, 0, -1), parent), -1, 0)
         samples, ms, _ = total.max(axis=1, initial=0).T
         order = np.fromiter(_preorder(parent, ms, samples), np.int64, len(parent))
         place = np.empty(len(order) + 1, np.int64)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mmload.commands.documents import write_text
+from mmload.commands.option_groups import Group, grouped
 from mmload.commands.options import OUT
 from mmload.errors import FolderError, UsageError
 from mmload.plan.config_hints import nearest
@@ -17,7 +18,7 @@ from mmload.plan.load_words import in_range
 from mmload.plan.phases import PHASES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from mmload.analyse.flame_rows import Selection
     from mmload.analyse.slow import SlowRequests
@@ -27,10 +28,87 @@ if TYPE_CHECKING:
 Format = Literal["html", "svg", "speedscope", "folded"]
 
 _ENDINGS: dict[Format, str] = {"html": ".html", "svg": ".svg", "speedscope": ".speedscope.json", "folded": ".folded"}
+_OF_ONE_SIDE = ("speedscope", "folded")  # formats that know of no other
 _WHAT, _FILES = "What is shown", "Files"
 
 
-def flame(  # noqa: PLR0913, PLR0917 (a command line has as many options as its contract names)
+class ShownOptions(Group, frozen=True):
+    """What of a run is looked at."""
+
+    rank: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TP0|tokenizer|..", help="Only this process (repeatable).", rich_help_panel=_WHAT),
+    ] = None
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only this phase (repeatable): {', '.join(PHASES)}.", rich_help_panel=_WHAT),
+    ] = None
+    function: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Only stacks through a function that this matches.", rich_help_panel=_WHAT),
+    ] = None
+    rows: Annotated[int, typer.Option(help="The most rows of a tree.", rich_help_panel=_WHAT)] = 20
+    total: Annotated[
+        bool,
+        typer.Option("--total", help="CPU ms in the profile window instead of per request.", rich_help_panel=_WHAT),
+    ] = False
+
+    def selection(self) -> Selection:
+        """Raises UsageError."""
+        from mmload.analyse.flame_rows import Selection  # noqa: PLC0415
+
+        for name in self.phase or []:
+            if name not in PHASES:
+                raise UsageError(f"--phase {name}: there is no such phase", nearest(name, list(PHASES)))
+        try:
+            return Selection(tuple(self.phase or []), None if self.function is None else re.compile(self.function))
+        except re.error as error:
+            raise UsageError(f"--function {self.function!r} is no regular expression: {error}") from error
+
+
+class FileOptions(Group, frozen=True):
+    """What is written instead."""
+
+    html: Annotated[bool, typer.Option("--html", help="A page to look at, in one file.", rich_help_panel=_FILES)] = (
+        False
+    )
+    svg: Annotated[bool, typer.Option("--svg", help="A picture.", rich_help_panel=_FILES)] = False
+    speedscope: Annotated[
+        bool, typer.Option("--speedscope", help="For speedscope, all processes in one file.", rich_help_panel=_FILES)
+    ] = False
+    folded: Annotated[
+        bool, typer.Option("--folded", help="Folded stacks, below the process's name.", rich_help_panel=_FILES)
+    ] = False
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where to; - is standard output. Default: in the run's folder.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.", rich_help_panel=_FILES)] = False
+    json: Annotated[
+        bool, typer.Option("--json", help="The views as JSON on standard output.", rich_help_panel=_FILES)
+    ] = False
+
+    def formats(self) -> list[Format]:
+        """Those that were asked for. Raises UsageError for what can't be written together."""
+        asked = {"html": self.html or self.open_, "svg": self.svg}
+        asked |= {"speedscope": self.speedscope, "folded": self.folded}
+        formats: list[Format] = [form for form in _ENDINGS if asked[form]]
+        if self.output is not None and len(formats) != 1:
+            raise UsageError("--output is of one file", "give one of --html, --svg, --speedscope, --folded beside it")
+        if self.json and formats:
+            raise UsageError(f"--json and --{formats[0]} exclude each other", "leave one of them out")
+        return formats
+
+
+@grouped
+def flame(
+    shown: ShownOptions,
+    files: FileOptions,
     run: Annotated[
         str | None,
         typer.Argument(help="A run-id or a path; default the newest run that has stacks.", show_default=False),
@@ -41,79 +119,46 @@ def flame(  # noqa: PLR0913, PLR0917 (a command line has as many options as its 
     slow: Annotated[
         bool, typer.Option("--slow", help="What the slowest 1 % of the requests waited for, beside the rest.")
     ] = False,
-    rank: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TP0|tokenizer|..", help="Only this process (repeatable).", rich_help_panel=_WHAT),
-    ] = None,
-    phase: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Only this phase (repeatable): {', '.join(PHASES)}.", rich_help_panel=_WHAT),
-    ] = None,
-    function: Annotated[
-        str | None,
-        typer.Option(metavar="REGEX", help="Only stacks through a function that this matches.", rich_help_panel=_WHAT),
-    ] = None,
-    rows: Annotated[int, typer.Option(help="The most rows of a tree.", rich_help_panel=_WHAT)] = 20,
-    total: Annotated[
-        bool,
-        typer.Option("--total", help="CPU ms in the profile window instead of per request.", rich_help_panel=_WHAT),
-    ] = False,
-    html: Annotated[
-        bool, typer.Option("--html", help="A page to look at, in one file.", rich_help_panel=_FILES)
-    ] = False,
-    svg: Annotated[bool, typer.Option("--svg", help="A picture.", rich_help_panel=_FILES)] = False,
-    speedscope: Annotated[
-        bool, typer.Option("--speedscope", help="For speedscope, all processes in one file.", rich_help_panel=_FILES)
-    ] = False,
-    folded: Annotated[
-        bool, typer.Option("--folded", help="Folded stacks, below the process's name.", rich_help_panel=_FILES)
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Where to; - is standard output. Default: in the run's folder.",
-            rich_help_panel=_FILES,
-        ),
-    ] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.", rich_help_panel=_FILES)] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="The views as JSON on standard output.", rich_help_panel=_FILES)
-    ] = False,
     out: Annotated[Path, typer.Option(help="Where run folders are.")] = OUT,
 ) -> None:
     """Flame graphs of a run: the hottest paths of every rank, in CPU milliseconds per request.
 
     In the terminal; with --html, --svg, --speedscope or --folded in files.
     """
-    import msgspec  # noqa: PLC0415
-
-    from mmload.analyse.flame_slow import slow_document  # noqa: PLC0415
-    from mmload.judge.flames import flame_of  # noqa: PLC0415
-    from mmload.show.terminal import print_document  # noqa: PLC0415
-
-    in_range(rows, "--rows", 1, 10_000)
-    asked = {"html": html or open_, "svg": svg, "speedscope": speedscope, "folded": folded}
-    formats: list[Format] = [form for form in _ENDINGS if asked[form]]
-    if output is not None and len(formats) != 1:
-        raise UsageError("--output is of one file", "give one of --html, --svg, --speedscope, --folded beside it")
-    selection = _selection(phase or [], function)
+    in_range(shown.rows, "--rows", 1, 10_000)
+    formats, selection = files.formats(), shown.selection()
+    _refuse_ignored(shown, formats, diff=diff, slow=slow)
     sides = [_run(run, out), *([_run(diff, out)] if diff is not None else [])]
-    found = _slow(sides[0], diff, formats) if slow else None
-    document = flame_of(*sides, per_request=not total) if found is None else slow_document(sides[0], found)
-    views = _views(document, rank or [])
-    if json:
-        print_document(msgspec.json.encode(msgspec.structs.replace(document, views=views)).decode() + "\n")
+    found = _slow(sides[0]) if slow else None
+    document = _document(sides, found, per_request=not shown.total)
+    views = _views(document, shown.rank or [])
+    if files.json:
+        _print_json(document, views)
         return
     name = "flame-slow" if slow else f"flame-against-{sides[1].run_id}" if diff is not None else "flame"
     for form in formats:
-        file = output or sides[0].layout.path / f"{name}{_ENDINGS[form]}"
+        file = files.output or sides[0].layout.path / f"{name}{_ENDINGS[form]}"
         _write(_text(form, sides[0], document, views), file)
-        if open_ and form == "html":
+        if files.open_ and form == "html":
             webbrowser.open(file.absolute().as_uri())
     if not formats:
-        _print(sides[0], document, views if rank else _at_a_glance(document), selection, rows, found)
+        glance = views if shown.rank else _at_a_glance(document)
+        _print(sides[0], document, glance, selection, shown.rows, found)
+
+
+def _refuse_ignored(shown: ShownOptions, formats: Sequence[Format], *, diff: str | None, slow: bool) -> None:
+    """Raise UsageError for what would have no effect."""
+    if slow and diff is not None:
+        raise UsageError("--slow and --diff exclude each other", "leave one of them out")
+    if slow and shown.total:
+        raise UsageError("--slow and --total exclude each other", "a wait is per request: leave one of them out")
+    if formats and (shown.phase or shown.function is not None):
+        option = "--phase" if shown.phase else "--function"
+        raise UsageError(
+            f"{option} is for the terminal, not for files", "in the page, phases are hidden and functions found"
+        )
+    if unfit := [form for form in formats if form in _OF_ONE_SIDE and (slow or diff is not None)]:
+        raise UsageError(f"{'--slow' if slow else '--diff'} has no {unfit[0]} file", "give --html or --svg")
 
 
 def _run(name: str | None, out: Path) -> Run:
@@ -127,13 +172,9 @@ def _run(name: str | None, out: Path) -> Run:
     return found
 
 
-def _slow(run: Run, diff: str | None, formats: Sequence[Format]) -> SlowRequests:
+def _slow(run: Run) -> SlowRequests:
     from mmload.analyse.slow import slow_requests  # noqa: PLC0415
 
-    if diff is not None:
-        raise UsageError("--slow and --diff exclude each other", "leave one of them out")
-    if unfit := [form for form in formats if form in {"speedscope", "folded"}]:
-        raise UsageError(f"--slow has no {unfit[0]} file", "give --html or --svg")
     found = slow_requests(run)
     if found is None:
         raise FolderError(
@@ -143,16 +184,11 @@ def _slow(run: Run, diff: str | None, formats: Sequence[Format]) -> SlowRequests
     return found
 
 
-def _selection(phases: Sequence[str], function: str | None) -> Selection:
-    from mmload.analyse.flame_rows import Selection  # noqa: PLC0415
+def _document(sides: Sequence[Run], slow: SlowRequests | None, *, per_request: bool) -> FlameDocument:
+    from mmload.analyse.flame_slow import slow_document  # noqa: PLC0415
+    from mmload.judge.flames import flame_of  # noqa: PLC0415
 
-    for name in phases:
-        if name not in PHASES:
-            raise UsageError(f"--phase {name}: there is no such phase", nearest(name, list(PHASES)))
-    try:
-        return Selection(tuple(phases), None if function is None else re.compile(function))
-    except re.error as error:
-        raise UsageError(f"--function {function!r} is no regular expression: {error}") from error
+    return flame_of(*sides, per_request=per_request) if slow is None else slow_document(sides[0], slow)
 
 
 def _views(document: FlameDocument, ranks: Sequence[str]) -> list[FlameView]:
@@ -164,6 +200,14 @@ def _views(document: FlameDocument, ranks: Sequence[str]) -> list[FlameView]:
                 f"--rank {name}: there is no such process", nearest(name, [v.label for v in document.views])
             )
     return list({names[name].id: names[name] for name in ranks}.values()) if ranks else document.views
+
+
+def _print_json(document: FlameDocument, views: Sequence[FlameView]) -> None:
+    import msgspec  # noqa: PLC0415
+
+    from mmload.show.terminal import print_document  # noqa: PLC0415
+
+    print_document(msgspec.json.encode(msgspec.structs.replace(document, views=list(views))).decode() + "\n")
 
 
 def _write(text: str, file: Path) -> None:
@@ -179,8 +223,10 @@ def _write(text: str, file: Path) -> None:
 def _text(form: Format, run: Run, document: FlameDocument, views: Sequence[FlameView]) -> str:
     import msgspec  # noqa: PLC0415
 
-    shown = {view.id for view in views}
-    stacks = {name: found for name, found in run.stacks.items() if name in shown or _is_rank_of(name, shown)}
+    from mmload.analyse.flame_document import ALL_RANKS, is_rank  # noqa: PLC0415
+
+    ids = {view.id for view in views}
+    stacks = {name: of for name, of in run.stacks.items() if name in ids or (ALL_RANKS in ids and is_rank(name))}
     match form:
         case "html":
             from mmload.show.flame_page import flame_page  # noqa: PLC0415
@@ -195,14 +241,8 @@ def _text(form: Format, run: Run, document: FlameDocument, views: Sequence[Flame
 
             return speedscope(run.run_id, stacks, run.manifest.profile.rate_hz)
         case "folded":
-            lines = (f"{name};{stack} {count}\n" for name, found in stacks.items() for stack, count in found.items())
+            lines = (f"{name};{stack} {count}\n" for name, of in stacks.items() for stack, count in of.items())
             return "".join(lines)
-
-
-def _is_rank_of(process: str, shown: Collection[str]) -> bool:
-    from mmload.analyse.flame_document import ALL_RANKS  # noqa: PLC0415
-
-    return ALL_RANKS in shown and process.startswith("scheduler_")
 
 
 def _print(
@@ -228,9 +268,9 @@ def _print(
 
 def _at_a_glance(document: FlameDocument) -> list[FlameView]:
     """Each process; of a difference the ranks as one, where there are several."""
-    from mmload.analyse.flame_document import ALL_RANKS  # noqa: PLC0415
+    from mmload.analyse.flame_document import ALL_RANKS, is_rank  # noqa: PLC0415
 
     has_union = any(view.id == ALL_RANKS for view in document.views)
     if document.base is not None and has_union:
-        return [view for view in document.views if not view.id.startswith("scheduler_")]
+        return [view for view in document.views if not is_rank(view.id)]
     return [view for view in document.views if view.id != ALL_RANKS]

@@ -10,6 +10,11 @@ FLAME_SCHEMA = 1
 VALUE_UNIT_MS = 1e-5  # of FlameNodes.value: 10 ns of a request's share are more digits than anybody has samples for
 
 FlameUnit = Literal["cpu_ms_per_request", "cpu_ms", "wall_ms_per_request"]
+UNIT_WORDS: dict[FlameUnit, str] = {
+    "cpu_ms_per_request": "CPU ms per request",
+    "cpu_ms": "CPU ms",
+    "wall_ms_per_request": "ms per request",
+}
 ChangeWord = Literal["within noise", "more", "less", "appeared", "vanished"]
 CHANGE_WORDS: tuple[ChangeWord, ...] = ("within noise", "more", "less", "appeared", "vanished")  # as FlameNodes.word
 

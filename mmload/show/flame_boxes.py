@@ -6,11 +6,12 @@ appeared and what vanished both have room.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmload.analyse.flame_tree import with_callees
 from mmload.model.flame import VALUE_UNIT_MS, FlameNodes
 
 Column = NDArray[np.float64]
@@ -53,31 +54,26 @@ class Box(NamedTuple):
     weight_ms: float
 
 
-def parents(nodes: FlameNodes) -> list[int]:
+def parents(nodes: FlameNodes) -> NDArray[np.int64]:
     """The place of each node's parent; -1 for a root."""
-    return [place - up if up else -1 for place, up in enumerate(nodes.up)]
+    up = np.array(nodes.up, np.int64)
+    return np.where(up > 0, np.arange(len(up)) - up, -1)
 
 
 def totals(nodes: FlameNodes) -> Totals:
     parent = parents(nodes)
-    count = len(parent)
     own_ms = np.array(nodes.value, np.float64) * VALUE_UNIT_MS
-    base_own_ms = np.array(nodes.base_value or [0] * count, np.float64) * VALUE_UNIT_MS
-    own: list[NDArray[Any]] = [
-        own_ms,
-        base_own_ms,
-        np.maximum(own_ms, base_own_ms),
-        np.array(nodes.samples, np.int64),
-        np.ones(count, np.int64),
-    ]
-    return Totals(*(_summed(column, parent) for column in own))
+    base_own_ms = np.array(nodes.base_value or [0] * len(parent), np.float64) * VALUE_UNIT_MS
+    ms, base_ms, weight = with_callees(np.stack((own_ms, base_own_ms, np.maximum(own_ms, base_own_ms))), parent)
+    samples, size = with_callees(np.stack((np.array(nodes.samples, np.int64), np.ones_like(parent))), parent)
+    return Totals(ms, base_ms, weight, samples, size)
 
 
 def picture(nodes: FlameNodes, sums: Totals, width_px: float, least_px: float) -> Picture:
     """From the roots down. No frame that is narrower than `least_px` has a box of its own; the narrow ones below one
     frame share one, if together they are wide enough."""
     children: dict[int, list[int]] = {}
-    for node, parent in enumerate(parents(nodes)):
+    for node, parent in enumerate(parents(nodes).tolist()):
         children.setdefault(parent, []).append(node)
     whole_ms = float(sums.weight[children.get(-1, [])].sum())
     scale = width_px / whole_ms if whole_ms else 0.0
@@ -100,11 +96,3 @@ def picture(nodes: FlameNodes, sums: Totals, width_px: float, least_px: float) -
             if weight_ms * scale >= least_px:
                 placed.append(Box(x, weight_ms * scale, depth, None, count, weight_ms))
     return Picture(placed, whole_ms, narrow, narrow_ms)
-
-
-def _summed(own: NDArray[Any], parent: list[int]) -> NDArray[Any]:
-    total = own.tolist()
-    for node in range(len(total) - 1, -1, -1):
-        if parent[node] >= 0:
-            total[parent[node]] += total[node]
-    return np.array(total, own.dtype)

@@ -9,16 +9,11 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from mmload.model.flame import CHANGE_WORDS, VALUE_UNIT_MS, FlameDocument, FlameUnit, FlameView
+from mmload.model.flame import CHANGE_WORDS, UNIT_WORDS, VALUE_UNIT_MS, FlameDocument, FlameView
 from mmload.show.flame_boxes import Box, picture, totals
 from mmload.show.flame_colours import WITHIN_NOISE, difference_colour, ink_on, phase_colour
 from mmload.show.terminal_figures import count, figure, percent, plain
 
-_UNIT_WORDS: dict[FlameUnit, str] = {
-    "cpu_ms_per_request": "CPU ms per request",
-    "cpu_ms": "CPU ms",
-    "wall_ms_per_request": "ms per request",
-}
 _ROW_PX = 17
 _MARGIN_PX = 10
 _LETTER_PX = 6.7  # of 11 px monospace: 0.6 em, and a hair for fonts that are wider
@@ -129,7 +124,7 @@ def _draw(view: FlameView, document: FlameDocument, page: _Page) -> None:
 
 
 def _whole(view: FlameView, document: FlameDocument) -> str:
-    said = f"{figure(view.value_ms)} {_UNIT_WORDS[document.unit]}, {count(view.samples, 'sample')}"
+    said = f"{figure(view.value_ms)} {UNIT_WORDS[document.unit]}, {count(view.samples, 'sample')}"
     if view.base_value_ms is None:
         return said
     return f"{said}; {document.base}: {figure(view.base_value_ms)}, {count(view.base_samples or 0, 'sample')}"
@@ -141,7 +136,7 @@ class _Looks:
     def __init__(self, view: FlameView, document: FlameDocument) -> None:
         self._view = view
         self._document = document
-        self._unit = _UNIT_WORDS[document.unit]
+        self._unit = UNIT_WORDS[document.unit]
         self._sums = totals(view.nodes)
         self._word = view.nodes.word if document.base is not None else []
         self._largest_ms = float(abs(self._sums.ms - self._sums.base_ms).max(initial=0.0))

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
+from mmload.analyse.flame_document import is_rank
 from mmload.analyse.flame_rows import FlameRow, FlameTable, Selection, flame_table
-from mmload.model.flame import VALUE_UNIT_MS, ChangeWord, FlameChange, FlameDocument, FlameView
+from mmload.model.flame import UNIT_WORDS, VALUE_UNIT_MS, ChangeWord, FlameChange, FlameDocument, FlameView
 from mmload.show.palette import LABEL, PHASE_COLOURS
 from mmload.show.terminal_charts import bar
 from mmload.show.terminal_figures import MISSING, count, figure
@@ -20,11 +21,6 @@ _CHANGE_STYLES: dict[ChangeWord, str] = {
     "appeared": "red",
     "less": "blue",
     "vanished": "blue",
-}
-_UNITS = {
-    "cpu_ms_per_request": "CPU ms per request",
-    "cpu_ms": "CPU ms",
-    "wall_ms_per_request": "ms per request",
 }
 _MOST_CHANGES = 12
 _PHASE_WIDTH = 18  # of the column that names them
@@ -53,7 +49,7 @@ def _groups(document: FlameDocument, views: Sequence[FlameView]) -> list[list[Fl
     """The ranks as one group, each other view alone; of a difference each view is one."""
     if document.base is not None:
         return [[view] for view in views]
-    ranks = [view for view in views if view.id.startswith("scheduler_")]
+    ranks = [view for view in views if is_rank(view.id)]
     return [group for group in (ranks, *([view] for view in views if view not in ranks)) if group]
 
 
@@ -99,7 +95,7 @@ def _phase_table(
             mark = styled((f"{sheet.glyphs.block} " if sheet.colour else "", PHASE_COLOURS[phase]), phase)
             rows.append([mark, *(styled(_ms(value) if value else MISSING) for value in values)])
     rows.append([styled("all"), *(styled(_ms(sum(found))) for _, found in columns)])
-    heads = [Column(_UNITS[document.unit], right=False, elastic=True), *(Column(label) for label, _ in columns)]
+    heads = [Column(UNIT_WORDS[document.unit], right=False, elastic=True), *(Column(label) for label, _ in columns)]
     yield from grid(heads, rows, sheet)
 
 

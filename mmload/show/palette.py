@@ -31,6 +31,16 @@ OUTCOME_STYLES = {
     "wrong_output": "bright_red",
     "dropped": "bright_yellow",
 }
+OUTCOME_COLOURS = {
+    "ok": "#3fae7c",
+    "http_error": "#e8604c",
+    "timeout": "#d9b44a",
+    "connection_error": "#9a5fb5",
+    "truncated": "#f08c2e",
+    "malformed": "#c2255c",
+    "wrong_output": "#b3361f",
+    "dropped": "#8b9099",
+}
 
 # Waiting is grey, the handoff warm, the rest of the scheduler's work cool: a bar tells them apart before it is read.
 PHASE_COLOURS = {

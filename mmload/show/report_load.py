@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmload.model.result import Quantiles, Summary
+from mmload.show.palette import OUTCOME_COLOURS
 from mmload.show.report_shapes import Bars, Cell, Fact, Table, bar, facts, table
 from mmload.show.terminal_figures import count, figure, figures, percent
 
-OUTCOME_COLOURS = {
-    "ok": "#3fae7c",
-    "http_error": "#e8604c",
-    "timeout": "#d9b44a",
-    "connection_error": "#9a5fb5",
-    "truncated": "#f08c2e",
-    "malformed": "#c2255c",
-    "wrong_output": "#b3361f",
-    "dropped": "#8b9099",
-}
 _LATENCIES = {
     "response time": ("response_ms", "due to done: what is gated"),
     "service time": ("service_ms", "sent to done"),

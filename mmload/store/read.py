@@ -160,13 +160,6 @@ def list_runs(out: Path) -> list[Run]:
     return [Run(path) for path in sorted(found, key=lambda p: p.name, reverse=True)]
 
 
-def damaged_runs(out: Path) -> list[Path]:
-    """Folders below `out` with a run-id for a name and no manifest."""
-    if not out.is_dir():
-        return []
-    return sorted(p for p in out.iterdir() if is_run_id(p.name) and not (p / "manifest.json").is_file())
-
-
 def read_document(path: Path, kind: type[Record]) -> Record:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)

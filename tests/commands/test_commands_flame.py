@@ -141,6 +141,23 @@ def test_what_makes_no_sense_is_refused_by_name(original, args, words):
     assert words in str(error)
 
 
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--json", "--svg"], "--json and --svg exclude each other"),
+        (["--html", "--phase", "hash"], "--phase is for the terminal"),
+        (["--svg", "--function", "hash"], "--function is for the terminal"),
+        (["--slow", "--total"], "--slow and --total exclude each other"),
+        (["--folded", "--diff", "BASE"], "--diff has no folded file"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(original, optimized, args, words):
+    named = [original.run_id if word == "BASE" else word for word in args]
+    error = refusal(optimized.run_id, *named)
+    assert isinstance(error, UsageError)
+    assert words in str(error)
+
+
 def test_slow_requests_need_stacks_with_their_times_and_go_with_no_other_run(original):
     assert "what slow requests waited for" in str(refusal("--slow"))
     assert "exclude each other" in str(refusal("--slow", "--diff", original.run_id))

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from factory import make_run
 
+from mmload.commands.runs_list import Wanted, list_of
 from mmload.errors import FolderError
 from mmload.model.campaign import Campaign, Scene, Slot
 from mmload.model.plan import OpenLoop, Plan
@@ -18,7 +19,7 @@ from mmload.store.campaigns import (
     write_campaign,
 )
 from mmload.store.layout import is_run_id
-from mmload.store.read import damaged_runs, find_run, list_runs
+from mmload.store.read import find_run, list_runs
 
 PLAN = Plan(variant=None, workload_name="images-small", workload={}, load=OpenLoop(rate_rps=50))
 
@@ -74,7 +75,7 @@ def test_a_folder_of_campaigns_is_neither_a_run_nor_a_damaged_one(tmp_path):
     found = stored(tmp_path)
     run = make_run(tmp_path, duration_s=2.0)
     assert [one.run_id for one in list_runs(tmp_path)] == [run.run_id]
-    assert damaged_runs(tmp_path) == []
+    assert [(row.run_id, row.status) for row in list_of(tmp_path, Wanted()).rows] == [(run.run_id, "complete")]
     assert not is_campaign(run.run_id, tmp_path)
     with pytest.raises(FolderError):
         find_run(found.campaign.campaign_id, tmp_path)
