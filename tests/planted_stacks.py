@@ -10,6 +10,7 @@ FRAMES = {
     "forward": "run_batch (mmload/standin/rank.py:3)",
     "http": "parse (mmload/standin/openai.py:4)",
     "poll": "poll_for_work (mmload/standin/rank.py:5)",
+    "sleep": "wait_for_job (mmload/handoff/worker.py:6)",
 }
 
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import msgspec
 
 from mmload.analyse import load
-from mmload.analyse.cpu import ProcessSeries, process_series, total_pct
-from mmload.analyse.cpu_work import WorkShare, work_shares
-from mmload.analyse.looking import distrust, looking
+from mmload.analyse.cpu import ProcessSeries, total_pct
+from mmload.analyse.cpu_work import WorkShare
 from mmload.analyse.phase_costs import MS_PER_PCT
 from mmload.analyse.phases import Judge
+from mmload.analyse.run_cpu import RunCpu
 from mmload.errors import FolderError
 from mmload.model.flame import FlameUnit
 from mmload.model.records import Role
@@ -69,44 +69,38 @@ def flame_profile(run: Run, *, per_request: bool = True) -> FlameProfile:
     run has no stacks."""
     if not any(run.stacks.values()):
         raise FolderError(f"{run.run_id} has no stacks", f"it was made {_without_stacks(run)}")
-    window = load.measure_window(run)
-    series = process_series(run.processes)
-    shares = work_shares(run)
-    scales: dict[str, float] | None = None
-    if window is not None:
-        shares = distrust(shares, looking(run, series, window))
-        answers_rps = load.achieved_rps(run.requests, window)
-        totals = {name: total_pct(one, window) for name, one in series.items()}
-        scales = _per_request_ms(shares, totals, answers_rps) if per_request else None
+    known = run.once(RunCpu)
+    series, shares = known.series, known.shares
+    scales = _per_request_ms(run, known) if per_request else None
+
+    def whole_ms(name: str) -> float:
+        return _profiled_ms(run, name) if scales is None else scales.get(name, 0.0)
+
     names = sorted(run.stacks, key=lambda name: _place(name, series))
     return FlameProfile(
         run_id=run.run_id,
         variant=run.manifest.variant,
         unit="cpu_ms" if scales is None else "cpu_ms_per_request",
-        processes={
-            name: _process(name, run, series.get(name), shares.get(name), None if scales is None else scales[name])
-            for name in names
-        },
+        processes={name: _process(name, run, series.get(name), shares.get(name), whole_ms(name)) for name in names},
         judge=Judge(rules_for(run.manifest.engine), read_source(run.layout)),
     )
 
 
-def _per_request_ms(
-    shares: Mapping[str, WorkShare], totals: Mapping[str, float | None], answers_rps: float
-) -> dict[str, float] | None:
-    """Process -> its CPU ms per request; None where that of any is unknown."""
-    known = {name: total for name in shares if (total := totals.get(name)) is not None}
-    if not answers_rps or len(known) < len(shares):
+def _per_request_ms(run: Run, known: RunCpu) -> dict[str, float] | None:
+    """Process -> its CPU ms per request; None where that of any with a share is unknown."""
+    answers_rps = load.achieved_rps(run.requests, known.window) if known.window else 0.0
+    if known.window is None or not answers_rps:
         return None
-    return {name: total * MS_PER_PCT / answers_rps for name, total in known.items()}
+    totals = {name: total_pct(one, known.window) for name, one in known.series.items()}
+    scales = {name: total * MS_PER_PCT / answers_rps for name, total in totals.items() if total is not None}
+    return scales if known.shares.keys() <= scales.keys() else None
 
 
 def _process(
-    name: str, run: Run, series: ProcessSeries | None, share: WorkShare | None, ms_per_request: float | None
+    name: str, run: Run, series: ProcessSeries | None, share: WorkShare | None, whole_ms: float
 ) -> ProcessFlame:
     samples = run.stacks[name]
     seconds = {} if share is None else share.time.seconds
-    whole_ms = _profiled_ms(run, name) if ms_per_request is None else ms_per_request
     scale = whole_ms / (sum(seconds.values()) or 1.0)
     tick_ms = whole_ms / max(1, sum(samples.values()))
     costs = {stack: (samples.get(stack, 0), scale * seconds.get(stack, 0.0)) for stack in samples | seconds}

@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from mmload.analyse import latency, load
 from mmload.analyse.blocks import TWO_SIDED_95, mean_bounds
-from mmload.analyse.cpu import host_busy_share, process_series
-from mmload.analyse.cpu_work import other_evidence, work_shares
+from mmload.analyse.cpu import host_busy_share
+from mmload.analyse.cpu_work import other_evidence
 from mmload.analyse.findings import findings
 from mmload.analyse.handoff import handoff_counters
 from mmload.analyse.handoff_samples import handoff_costs
 from mmload.analyse.load import Window
 from mmload.analyse.load_generator import generator_faults, generator_health, generator_warnings
-from mmload.analyse.looking import distrust, looking, looking_warnings
+from mmload.analyse.looking import looking_warnings
 from mmload.analyse.memory import gpu_trouble, gpu_use, lost_gpus, process_memory, shm_use
 from mmload.analyse.processes import process_cpu
+from mmload.analyse.run_cpu import RunCpu
 from mmload.analyse.server_metrics import server_side
 from mmload.model.plan import GeneratorLimits, Plan
 from mmload.model.records import OUTCOMES, RequestRecord
@@ -52,9 +53,8 @@ def summarise(run: Run) -> Summary:
     offered_rps = load.offered_rps(run, measured, window)
     bounds = mean_bounds(load.answers_per_block(run.requests, window), TWO_SIDED_95)
     answers_rps = load.achieved_rps(run.requests, window)
-    series = process_series(run.processes)
-    looked = looking(run, series, window)
-    shares = distrust(work_shares(run), looked)
+    known = run.once(RunCpu)
+    series, looked, shares = known.series, known.looked, known.shares
     cpu = {
         name: found
         for name, one in series.items()

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmload.analyse import latency
-from mmload.analyse.cpu import ProcessSeries, process_series
+from mmload.analyse.cpu import ProcessSeries
+from mmload.analyse.run_cpu import RunCpu
 from mmload.analyse.server_pages import Values
 from mmload.analyse.server_series import server_gauges
 from mmload.errors import UsageError
@@ -66,7 +67,7 @@ def timeline(run: Run, bin_s: float | None = None, most_bins: int = _WANTED_BINS
         series={
             **_load(run.requests, ended_ns, bins),
             **_server(run, bins),
-            **_processes(process_series(run.processes), bins),
+            **_processes(run.once(RunCpu).series, bins),
             **_host(run.host, bins),
         },
     )

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmload.analyse.blocks import block_edges_ns
-from mmload.analyse.cpu import ProcessSeries, process_series
-from mmload.analyse.cpu_work import WorkShare, work_shares
+from mmload.analyse.cpu import ProcessSeries
+from mmload.analyse.cpu_work import WorkShare
 from mmload.analyse.handoff import HandoffCounters, handoff_counters
 from mmload.analyse.latency import response_ms
 from mmload.analyse.load import Window, measure_window, measured_requests, offered_rps
-from mmload.analyse.looking import distrust, looking
+from mmload.analyse.run_cpu import RunCpu
 from mmload.model.records import RequestRecord
 from mmload.store.read import Run
 from mmload.store.requests import RequestTable
@@ -47,14 +47,13 @@ class Evidence:
     def identity(self) -> list[RequestRecord]:
         return self.run.requests.identity
 
-    @cached_property
+    @property
     def processes(self) -> dict[str, ProcessSeries]:
-        return process_series(self.run.processes)
+        return self.run.once(RunCpu).series
 
-    @cached_property
+    @property
     def work(self) -> dict[str, WorkShare]:
-        """Where the profile window had another load than the measured one, that is a share's trouble."""
-        return distrust(work_shares(self.run), looking(self.run, self.processes, self.window))
+        return self.run.once(RunCpu).shares
 
     @cached_property
     def handoff(self) -> HandoffCounters | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -30,6 +30,7 @@ from mmload.store.scrapes import whole_scrapes
 _COUNT = re.compile(r"0*[1-9][0-9]{0,9}")
 
 Record = TypeVar("Record", bound=msgspec.Struct)
+Made = TypeVar("Made")
 
 
 class _Sample(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +43,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.layout = RunLayout(path.absolute())
+        self._made: dict[object, object] = {}
 
     @property
     def run_id(self) -> str:
@@ -119,6 +121,12 @@ class Run:
     def stacks(self) -> dict[str, dict[str, int]]:
         """process name -> folded stack -> samples, for every file in stacks/."""
         return {path.stem: read_folded(path) for path in sorted(self.layout.stacks.glob("*.folded"))}
+
+    def once(self, make: Callable[[Run], Made]) -> Made:
+        """What `make` makes of this run: made when it is first asked for, and kept with the run."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast("Made", self._made[make])
 
     def sealed(self, manifest: Manifest) -> Run:
         """The same run under the manifest that was written last; its requests are not read again."""

@@ -144,6 +144,12 @@ def test_what_a_native_thread_burns_has_a_width_and_no_samples(tmp_path):
     assert process.stacks["ZMQ (native thread:0)"].ms == pytest.approx(0.75 * process.ms)
 
 
+def test_a_process_that_was_only_ever_asleep_costs_nothing(tmp_path):
+    found = flame_profile(with_stacks(make_run(tmp_path, **SHORT), {"tokenizer": {"sleep": 300}}))
+    assert found.unit == "cpu_ms_per_request"
+    assert (found.processes["tokenizer"].samples, found.processes["tokenizer"].ms) == (300, 0)
+
+
 def test_without_answers_widths_are_the_cpu_of_the_profile_window(tmp_path):
     run = make_run(tmp_path, **SHORT, outcomes=dict.fromkeys(range(400), "timeout"))
     found = flame_profile(run)
