@@ -267,6 +267,16 @@ def test_the_way_to_the_loop_is_one_box_unless_it_is_shown(flame):
     assert {"<module>", "Scheduler.event_loop_overlap"} <= {one["name"] for one in boxes(page)}
 
 
+def test_the_way_through_asyncio_is_one_box_too(flame):
+    loop = ("<module> (serve.py)", "Runner.run (asyncio/runners.py)", "Handle._run (asyncio/events.py)")
+    answer = Stack((*loop, "answer (server.py)"), 60, "other")
+    called_back = Stack((*loop, "answer (server.py)", "BaseEventLoop.call_soon (asyncio/base_events.py)"), 40, "other")
+    planter = Planter()
+    page = flame(planter.document([planter.view("tokenizer", [answer, called_back])]))
+    names = [one["name"] for one in boxes(page)]
+    assert names == ["tokenizer", "Handle._run", "answer", "BaseEventLoop.call_soon"]
+
+
 def test_recursion_folds_into_one_box(flame):
     page = flame(link="#flame.view=scheduler_TP0")
     assert [one["name"] for one in boxes(page)].count("visit") == 3

@@ -1,22 +1,26 @@
 "use strict";
-// A view's nodes as a tree to be looked at: phases hidden, recursion and the way to the scheduler's loop folded away.
+// A view's nodes as a tree to be looked at: phases hidden, recursion and the way to the event loop folded away.
 
 (() => {
   const UNIT_MS = 1e-5; // of the columns of values, as in the document
 
   // Words of a node's difference, as the document numbers them; the last is ours.
   const WITHIN_NOISE = 0, MORE = 1, LESS = 2, APPEARED = 3, VANISHED = 4, NOT_JUDGED = 5;
-  const LOOP = /(^|\.)event_loop\w*$/;
+  const SCHEDULER_LOOP = /(^|\.)event_loop\w*$/;
+  const ASYNCIO_LOOP = /(^|\.)(run|run_until_complete|run_forever|_run_once|_run)$/;
+  const ASYNCIO_FILE = /(^|\/)asyncio\/(runners|base_events|events)\.py$/;
+  const isLoop = ({ function: name, file }) =>
+    SCHEDULER_LOOP.test(name) || (ASYNCIO_FILE.test(file) && ASYNCIO_LOOP.test(name));
 
-  /** Which frames are a scheduler's event loop: 1 or 0 by frame. */
-  const loopFrames = (frames) => Uint8Array.from(frames, (frame) => LOOP.test(frame.function));
+  /** Which frames are a scheduler's event loop or asyncio's: 1 or 0 by frame. */
+  const loopFrames = (frames) => Uint8Array.from(frames, isLoop);
 
   /**
    * Columns by node; node 0 stands for all samples and has frame -1. A parent comes before its children.
    *   parent, frame, origin (the first node of the document that it is made of), word
    *   own[s], total[s]: milliseconds, ownSamples[s], samples[s]: samples; s is 0 for this side and 1 for the base
    *   kidList from kidStart[node] to kidStart[node + 1]: its children, the largest first
-   * placeOf: the node here by that of the document, -1 if it is hidden. loopPlace: the node that is a scheduler's loop
+   * placeOf: the node here by that of the document, -1 if it is hidden. loopPlace: the node that is an event loop
    * and all that leads to it, -1 where there is none.
    */
   class FlameTree {
@@ -175,7 +179,7 @@
     return { isKept, isTouched };
   };
 
-  /** Nodes that are a scheduler's loop or lead to one: 1 or 0 by node. */
+  /** Nodes that are an event loop or lead to one: 1 or 0 by node. */
   const chainNodes = (nodes, { isKept }, loops) => {
     const chain = new Uint8Array(nodes.up.length);
     for (let i = nodes.up.length - 1; i >= 0; i--) {

@@ -260,7 +260,7 @@
       const { choice, fold } = flameControls;
       const colours = { phase: "phase", package: "package", ...(isDiff && { difference: "difference" }) };
       const widths = { this: "this", base: "base", larger: "larger" };
-      const loop = "All that leads to the scheduler's event loop as one box";
+      const loop = "All that leads to the event loop as one box";
       return {
         colour: choice("Colour", colours, chosen("colour")),
         shape: choice("Roots", { icicle: "top", flame: "bottom" }, chosen("shape")),
