@@ -4,7 +4,8 @@
 
 Makes runs of both variants in turn (`mmload compare`), and holds every two runs of the same variant against each other:
 at most one node of twenty may be coloured. Between the variants the hash of the ranks is what differs: it must be the
-first of the changes in every pair. DIR: a folder of runs that are there already, instead.
+first of the changes in every pair. So are the runs of one half of a variant together against those of the other, as a
+report of several runs shows them. DIR: a folder of runs that are there already, instead.
 """
 
 import subprocess
@@ -39,29 +40,20 @@ def main() -> int:
 
 
 def figures_of(folder, options):
-    profiles = defaultdict(list)
+    profiles, runs_of = defaultdict(list), defaultdict(list)
     for run in list_runs(folder):
         if run.stacks and (run.manifest.member is None or run.manifest.member.scene == "main"):
             profiles[run.manifest.variant].append(flame_profile(run))
-    views = [
-        view
-        for found in profiles.values()
-        for one, other in combinations(found, 2)
-        for view in flame_document(one, other).views
-    ]
-    nodes = sum(len(view.nodes.word) for view in views)
-    coloured = sum(word > 0 for view in views for word in view.nodes.word)
+            runs_of[run.manifest.variant].append(run)
+    views = views_of(pair for found in profiles.values() for pair in combinations(found, 2))
+    halves = views_of(pair for runs in runs_of.values() for pair in in_halves(runs))
     functions = [change.own_word for view in views for change in view.changes]
     pairs = list(product(profiles[options.against], profiles[options.variant]))
     found = sum(tops(one, other) for one, other in pairs)
     return [
         Figure("pairs of runs of one variant", sum(len(f) * (len(f) - 1) // 2 for f in profiles.values())),
-        Figure("nodes coloured", 100 * coloured / nodes, "%", at_most=5.0, note=f"of {nodes:,}"),
-        Figure(
-            "most of one view",
-            100 * max(sum(map(bool, view.nodes.word)) / len(view.nodes.word) for view in views),
-            "%",
-        ),
+        *coloured("nodes coloured", views),
+        *coloured("nodes coloured, halves of the runs", halves),
         Figure(
             "functions said to differ",
             100 * sum(word != "within noise" for word in functions) / len(functions),
@@ -71,6 +63,28 @@ def figures_of(folder, options):
         ),
         Figure("pairs whose first change is the hash", found, f"of {len(pairs)}", at_least=len(pairs)),
     ]
+
+
+def views_of(pairs):
+    return [view for one, other in pairs for view in flame_document(one, other).views]
+
+
+def in_halves(runs):
+    """Every way to hold half of them against the other half."""
+    half = len(runs) // 2
+    for chosen in combinations(runs, half):
+        others = [run for run in runs if run not in chosen][:half]
+        if half > 1 and chosen[0] is runs[0]:
+            yield flame_profile(*chosen), flame_profile(*others)
+
+
+def coloured(name, views):
+    nodes = sum(len(view.nodes.word) for view in views)
+    shares = [sum(map(bool, view.nodes.word)) / len(view.nodes.word) for view in views]
+    if not views:
+        return
+    share = sum(share * len(view.nodes.word) for share, view in zip(shares, views, strict=True)) / nodes
+    yield Figure(name, 100 * share, "%", at_most=5.0, note=f"of {nodes:,}; in one view {100 * max(shares):.1f} %")
 
 
 def tops(one, other):

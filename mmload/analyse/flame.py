@@ -8,7 +8,8 @@ so a saving elsewhere changes nothing here, as it would in shares. Without reque
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -55,39 +56,76 @@ class ProcessFlame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlameProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """All processes of a run that have stacks: the ranks in their order, then the others by name."""
+    """All processes that have stacks, of a run or of several: the ranks in their order, then the others by name. name:
+    the run-id, or the variant and how many runs. left_out: those of them without stacks."""
 
-    run_id: str
+    name: str
     variant: str
+    runs: int = 1
+    left_out: list[str] = []
     unit: FlameUnit
     processes: dict[str, ProcessFlame]
     judge: Judge
 
 
-def flame_profile(run: Run, *, per_request: bool = True) -> FlameProfile:
-    """per_request: where that can be said of every process; else of none. Raises FolderError on damage and where the
-    run has no stacks."""
-    if not any(run.stacks.values()):
-        raise FolderError(f"{run.run_id} has no stacks", f"it was made {_without_stacks(run)}")
+def flame_profile(*runs: Run, per_request: bool = True) -> FlameProfile:
+    """Of one run, or of several of one variant: the samples of all, and the mean of what each cost. per_request: where
+    that can be said of every process; else of none. Raises FolderError on damage and where no run has stacks."""
+    bare = [run for run in runs if not any(run.stacks.values())]
+    runs = tuple(run for run in runs if run not in bare)
+    if not runs:
+        raise FolderError(f"{bare[0].run_id} has no stacks", f"it was made {_without_stacks(bare[0])}")
+    scales = [_per_request_ms(run) if per_request else None for run in runs]
+    if None in scales:
+        scales = [None] * len(runs)
+    first = runs[0]
+    return FlameProfile(
+        name=first.run_id if len(runs) == 1 else f"{first.manifest.variant}, {len(runs)} runs",
+        variant=first.manifest.variant,
+        runs=len(runs),
+        left_out=[run.run_id for run in bare],
+        unit="cpu_ms" if None in scales else "cpu_ms_per_request",
+        processes=_together([_processes(run, own) for run, own in zip(runs, scales, strict=True)]),
+        judge=Judge(rules_for(first.manifest.engine), dict(ChainMap(*(read_source(run.layout) for run in runs)))),
+    )
+
+
+def _processes(run: Run, scales: Mapping[str, float] | None) -> dict[str, ProcessFlame]:
+    """In order. scales: CPU ms per request of each process; None for the CPU ms of its profile window."""
     known = run.once(RunCpu)
-    series, shares = known.series, known.shares
-    scales = _per_request_ms(run, known) if per_request else None
 
     def whole_ms(name: str) -> float:
         return _profiled_ms(run, name) if scales is None else scales.get(name, 0.0)
 
-    names = sorted(run.stacks, key=lambda name: _place(name, series))
-    return FlameProfile(
-        run_id=run.run_id,
-        variant=run.manifest.variant,
-        unit="cpu_ms" if scales is None else "cpu_ms_per_request",
-        processes={name: _process(name, run, series.get(name), shares.get(name), whole_ms(name)) for name in names},
-        judge=Judge(rules_for(run.manifest.engine), read_source(run.layout)),
-    )
+    names = sorted(run.stacks, key=lambda name: _place(name, known.series))
+    return {
+        name: _process(run.stacks[name], known.series.get(name), known.shares.get(name), name, whole_ms(name))
+        for name in names
+    }
 
 
-def _per_request_ms(run: Run, known: RunCpu) -> dict[str, float] | None:
+def _together(runs: Sequence[Mapping[str, ProcessFlame]]) -> dict[str, ProcessFlame]:
+    """Of each process the mean over the runs that have it."""
+    names = dict.fromkeys(name for processes in runs for name in processes)
+    return {name: _mean([processes[name] for processes in runs if name in processes]) for name in names}
+
+
+def _mean(parts: Sequence[ProcessFlame]) -> ProcessFlame:
+    """Of one process in several runs. Their samples add up."""
+    n, sums = len(parts), dict[str, StackCost]()
+    for part in parts:
+        for stack, cost in part.stacks.items():
+            so_far = sums.get(stack, StackCost(0, 0.0, 0.0))
+            sums[stack] = StackCost(
+                so_far.samples + cost.samples, so_far.ms + cost.ms / n, so_far.variance + cost.variance / n**2
+            )
+    troubles = dict.fromkeys(part.trouble for part in parts if part.trouble)
+    return msgspec.structs.replace(parts[0], stacks=sums, trouble="; ".join(troubles) or None)
+
+
+def _per_request_ms(run: Run) -> dict[str, float] | None:
     """Process -> its CPU ms per request; None where that of any with a share is unknown."""
+    known = run.once(RunCpu)
     answers_rps = load.achieved_rps(run.requests, known.window) if known.window else 0.0
     if known.window is None or not answers_rps:
         return None
@@ -97,13 +135,12 @@ def _per_request_ms(run: Run, known: RunCpu) -> dict[str, float] | None:
 
 
 def _process(
-    name: str, run: Run, series: ProcessSeries | None, share: WorkShare | None, whole_ms: float
+    samples: Mapping[str, int], series: ProcessSeries | None, share: WorkShare | None, name: str, whole_ms: float
 ) -> ProcessFlame:
-    samples = run.stacks[name]
     seconds = {} if share is None else share.time.seconds
     scale = whole_ms / (sum(seconds.values()) or 1.0)
     tick_ms = whole_ms / max(1, sum(samples.values()))
-    costs = {stack: (samples.get(stack, 0), scale * seconds.get(stack, 0.0)) for stack in samples | seconds}
+    costs = {stack: (samples.get(stack, 0), scale * seconds.get(stack, 0.0)) for stack in dict(samples) | seconds}
     return ProcessFlame(
         name=name,
         role=series.role if series else "other",

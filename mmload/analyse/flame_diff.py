@@ -9,6 +9,8 @@ differ all the same: bench/flame_noise.py.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -34,19 +36,19 @@ class Differences(NamedTuple):
     word: NDArray[np.int64]
 
 
-def differences(costs: SideCosts) -> Differences:
-    """costs: of two sides, THIS and BASE."""
+def differences(costs: SideCosts, runs: Sequence[int] = (1, 1)) -> Differences:
+    """costs: of two sides, THIS and BASE. runs: of how many each is the mean."""
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     below, above = zip(*(_chance(costs, side, z) for side in (THIS, BASE)), strict=True)
     this, base = costs.ms
-    starts = z * BETWEEN_STARTS * np.hypot(this, base)
+    starts = z * BETWEEN_STARTS * np.hypot(this / math.sqrt(runs[THIS]), base / math.sqrt(runs[BASE]))
     difference = this - base
     low = difference - np.sqrt(below[THIS] ** 2 + above[BASE] ** 2 + starts**2)
     high = difference + np.sqrt(above[THIS] ** 2 + below[BASE] ** 2 + starts**2)
     return Differences(low, high, _words(low, high, this, base))
 
 
-def changes(forest: Forest) -> list[FlameChange]:
+def changes(forest: Forest, runs: Sequence[int] = (1, 1)) -> list[FlameChange]:
     """By function, over all nodes of it, the largest difference of its own first; of the total, a function that calls
     itself counts once."""
     functions = int(forest.frame.max(initial=-1)) + 1
@@ -55,7 +57,7 @@ def changes(forest: Forest) -> list[FlameChange]:
         _by_function(costs, forest.frame, functions, nodes)
         for costs, nodes in ((forest.own, everywhere), (forest.total, _outermost(forest)))
     )
-    own_found, found = differences(own), differences(total)
+    own_found, found = differences(own, runs), differences(total, runs)
     by_own, by_total = (np.abs(part.ms[THIS] - part.ms[BASE]) for part in (own, total))
     order = np.lexsort((-by_total, -by_own))
     return [

@@ -32,8 +32,8 @@ def flame_document(this: FlameProfile, base: FlameProfile | None = None, notes: 
         title=this.variant if base is None else f"{this.variant} against {base.variant}",
         notes=[f"widths are {_UNITS[this.unit]}", *notes, *_troubles(sides)],
         unit=this.unit,
-        this=this.run_id,
-        base=None if base is None else base.run_id,
+        this=this.name,
+        base=None if base is None else base.name,
         phases=list(PHASES),
         frames=frames.frames,
         views=views,
@@ -63,7 +63,7 @@ def _views(sides: Sequence[FlameProfile]) -> Iterator[tuple[str, list[str]]]:
 def _view(name: str, members: Sequence[str], sides: Sequence[FlameProfile], frames: Frames) -> FlameView:
     parts = [[(side, side.processes[member]) for member in members if member in side.processes] for side in sides]
     grown = forest([[(process.stacks, side.judge) for side, process in part] for part in parts], frames)
-    has_base = len(sides) > 1
+    has_base, runs = len(sides) > 1, [side.runs for side in sides]
     samples, ms = ([int(one) for one in grown.own.samples.sum(axis=1)], grown.own.ms.sum(axis=1).tolist())
     return FlameView(
         id=name,
@@ -73,13 +73,13 @@ def _view(name: str, members: Sequence[str], sides: Sequence[FlameProfile], fram
         value_ms=ms[0],
         base_samples=samples[1] if has_base else None,
         base_value_ms=ms[1] if has_base else None,
-        nodes=flame_nodes(grown),
-        changes=changes(grown) if has_base else [],
+        nodes=flame_nodes(grown, runs),
+        changes=changes(grown, runs) if has_base else [],
     )
 
 
-def flame_nodes(grown: Forest) -> FlameNodes:
-    """The forest of one side, or of two with what differs between them."""
+def flame_nodes(grown: Forest, runs: Sequence[int] = (1, 1)) -> FlameNodes:
+    """The forest of one side, or of two with what differs between them. runs: of how many each side is the mean."""
     here = np.arange(len(grown.parent))
     values = np.rint(grown.own.ms / VALUE_UNIT_MS).astype(np.int64)
     nodes = FlameNodes(
@@ -95,7 +95,7 @@ def flame_nodes(grown: Forest) -> FlameNodes:
         nodes,
         base_samples=grown.own.samples[1].tolist(),
         base_value=values[1].tolist(),
-        word=differences(grown.total).word.tolist(),
+        word=differences(grown.total, runs).word.tolist(),
     )
 
 
@@ -105,6 +105,7 @@ def _about(process: ProcessFlame | None) -> str:
 
 def _troubles(sides: Sequence[FlameProfile]) -> Iterator[str]:
     for side in sides:
+        yield from (f"{run_id} has no stacks and is left out" for run_id in side.left_out)
         for process in side.processes.values():
             if process.trouble:
-                yield f"poor profile of {process.name} in {side.run_id}: {process.trouble}"
+                yield f"poor profile of {process.name} in {side.name}: {process.trouble}"

@@ -31,7 +31,7 @@ def document_of_slow(found: SlowRequests, judge: Judge, tick_ms: float) -> Flame
 
     def side(name: str, *, slow: bool) -> FlameProfile:
         processes = {thread: _thread(thread, found, unseen_ms, slow=slow) for thread in found.threads}
-        return FlameProfile(run_id=name, variant=name, unit="wall_ms_per_request", processes=processes, judge=judge)
+        return FlameProfile(name=name, variant=name, unit="wall_ms_per_request", processes=processes, judge=judge)
 
     return flame_document(
         side(f"the slowest {found.slow:,}", slow=True), side(f"the other {found.rest:,}", slow=False), found.sentences

@@ -188,7 +188,7 @@ def _document(sides: Sequence[Run], slow: SlowRequests | None, *, per_request: b
     from mmload.analyse.flame_slow import slow_document  # noqa: PLC0415
     from mmload.judge.flames import flame_of  # noqa: PLC0415
 
-    return flame_of(*sides, per_request=per_request) if slow is None else slow_document(sides[0], slow)
+    return flame_of(sides[:1], sides[1:], per_request=per_request) if slow is None else slow_document(sides[0], slow)
 
 
 def _views(document: FlameDocument, ranks: Sequence[str]) -> list[FlameView]:

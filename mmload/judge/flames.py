@@ -1,6 +1,8 @@
-"""The flame document of a run, or of one against another, with what a reader must know of how the two were made."""
+"""The flame document of runs, or of some against others, with what a reader must know of how they were made."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from mmload.analyse.flame import flame_profile
 from mmload.analyse.flame_document import flame_document
@@ -9,19 +11,20 @@ from mmload.model.flame import FlameDocument
 from mmload.store.read import Run
 
 
-def flame_of(run: Run, base: Run | None = None, *, per_request: bool = True) -> FlameDocument:
-    """per_request: where that can be said of both. Raises FolderError on damage and where one has no stacks."""
-    this, other = flame_profile(run, per_request=per_request), None
-    if base is not None:
-        other = flame_profile(base, per_request=per_request)
+def flame_of(runs: Sequence[Run], base: Sequence[Run] = (), *, per_request: bool = True) -> FlameDocument:
+    """Of each side a run, or several of one variant. per_request: where that can be said of both sides. Raises
+    FolderError on damage and where one has no stacks."""
+    this, other = flame_profile(*runs, per_request=per_request), None
+    if base:
+        other = flame_profile(*base, per_request=per_request)
         if this.unit != other.unit:
-            this, other = (flame_profile(side, per_request=False) for side in (run, base))
-    return flame_document(this, other, notes=_notes(run, base))
+            this, other = (flame_profile(*side, per_request=False) for side in (runs, base))
+    return flame_document(this, other, notes=_notes(runs, base))
 
 
-def _notes(run: Run, base: Run | None) -> list[str]:
-    unlike = differences(run, base) if base is not None else []
+def _notes(runs: Sequence[Run], base: Sequence[Run]) -> list[str]:
+    unlike = differences(runs[0], base[0]) if base else []
     notes = [f"made under other conditions than the base ({'; '.join(unlike)})"] if unlike else []
-    if any(side.manifest.engine == "standin" for side in (run, base) if side is not None):
+    if any(run.manifest.engine == "standin" for run in (*runs, *base)):
         notes.append("the server is mmload's stand-in, not SGLang")
     return notes

@@ -65,8 +65,8 @@ class ReportedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """verdict: the stored one, None where nothing was judged. judge: the command that judges. comparison: None where
-    nothing is compared; incomparable: why. flames: of one run its own and its slow requests', of several a run of each
-    side against one of the baseline's. troubles: what else is missing, and why."""
+    nothing is compared; incomparable: why. flames: of one run its own and its slow requests', of several those of each
+    side against the baseline's. troubles: what else is missing, and why."""
 
     runs: list[ReportedRun]
     campaign: str | None
@@ -169,10 +169,7 @@ def _compared(asked: Asked) -> tuple[Comparison | None, str | None]:
 
 
 def _flames(asked: Asked, troubles: list[str]) -> list[FlameDocument]:
-    if len(asked.runs) == 1:
-        pairs: list[tuple[Run, Run | None]] = [(asked.runs[0], None)]
-    else:
-        pairs = list(_against_baseline(asked.sides))
+    pairs = [(asked.runs, [])] if len(asked.runs) == 1 else _against_baseline(asked.sides)
     found = (_part(partial(flame_of, *pair), troubles) for pair in pairs)
     return [document for document in found if document is not None]
 
@@ -182,12 +179,12 @@ def _slow_flame(asked: Asked, first: ReportedRun) -> list[FlameDocument]:
     return [slow_document(asked.runs[0], first.slow)] if len(asked.runs) == 1 and first.slow else []
 
 
-def _against_baseline(sides: Mapping[str, Sequence[Run]]) -> list[tuple[Run, Run | None]]:
-    """A run of each side with one of the baseline that met the same requests; else their first."""
+def _against_baseline(sides: Mapping[str, Sequence[Run]]) -> list[tuple[list[Run], list[Run]]]:
+    """The runs of each side and those of the baseline that met the same requests; where none did, the first of each."""
     baseline, *others = [list(runs) for runs in sides.values()] or [[]]
-    pairs: list[tuple[Run, Run | None]] = []
+    pairs = []
     for runs in others:
         if runs and baseline:
             ours, theirs = paired(runs, baseline)
-            pairs.append((ours[0], theirs[0]) if ours else (runs[0], baseline[0]))
+            pairs.append((list(ours), list(theirs)) if ours else (runs[:1], baseline[:1]))
     return pairs

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 
+import msgspec
 import numpy as np
 import pytest
 from factory import make_run
@@ -46,7 +47,7 @@ def profile(stacks, run_id="this", unit="cpu_ms_per_request"):
         name: ProcessFlame(name=name, role="scheduler" if "TP" in name else "tokenizer", stacks=costs(found))
         for name, found in stacks.items()
     }
-    return FlameProfile(run_id=run_id, variant=run_id, unit=unit, processes=processes, judge=JUDGE)
+    return FlameProfile(name=run_id, variant=run_id, unit=unit, processes=processes, judge=JUDGE)
 
 
 def one_forest(*sides):
@@ -160,6 +161,39 @@ def test_without_answers_widths_are_the_cpu_of_the_profile_window(tmp_path):
 def test_a_run_without_stacks_says_why(tmp_path):
     with pytest.raises(FolderError, match="has no stacks"):
         flame_profile(make_run(tmp_path, **SHORT, stack_samples=0))
+
+
+def test_several_runs_cost_what_they_cost_on_the_average_and_hold_the_samples_of_all(tmp_path):
+    stacks = ({"hash": 100, "pickle": 300}, {"hash": 300, "receive": 100})
+    runs = [
+        with_stacks(make_run(tmp_path, number=number, **SHORT), {"scheduler_TP0": counts})
+        for number, counts in enumerate(stacks)
+    ]
+    each = [flame_profile(run).processes["scheduler_TP0"] for run in runs]
+    together = flame_profile(*runs)
+    process = together.processes["scheduler_TP0"]
+    assert (together.name, together.runs) == (f"{together.variant}, 2 runs", 2)
+    assert process.samples == sum(one.samples for one in each) == 800
+    assert process.ms == pytest.approx(sum(one.ms for one in each) / 2)
+    hashing = next(stack for stack in process.stacks if "hash_feature" in stack)
+    assert process.stacks[hashing].variance == pytest.approx(sum(one.stacks[hashing].variance for one in each) / 4)
+
+
+def test_a_run_without_stacks_is_left_out_of_several_and_named(tmp_path):
+    bare, run = make_run(tmp_path, **SHORT, stack_samples=0), make_run(tmp_path, number=2, **SHORT)
+    document = flame_document(flame_profile(bare, run))
+    assert document.this == run.run_id
+    assert f"{bare.run_id} has no stacks and is left out" in document.notes
+
+
+def test_more_runs_of_each_side_leave_less_to_chance():
+    one, other = (profile({"scheduler_TP0": {stack_of("event_loop"): count}}) for count in (1000, 800))
+    widths = []
+    for runs in (1, 4):
+        sides = [msgspec.structs.replace(side, runs=runs) for side in (one, other)]
+        change = flame_document(*sides).views[0].changes[0]
+        widths.append(change.high_ms - change.low_ms)
+    assert widths[1] < widths[0]
 
 
 def test_two_units_are_no_difference():

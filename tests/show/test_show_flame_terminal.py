@@ -40,7 +40,7 @@ def profile(run_id, variant, *, hashes=1.0):
     )
     judge = Judge(rules_for("standin"), {})
     return FlameProfile(
-        run_id=run_id, variant=variant, unit="cpu_ms_per_request", processes=dict(processes), judge=judge
+        name=run_id, variant=variant, unit="cpu_ms_per_request", processes=dict(processes), judge=judge
     )
 
 
@@ -89,7 +89,7 @@ def test_a_name_can_not_steer_the_terminal():
     process = ProcessFlame(name="scheduler_TP0", role="scheduler", stacks=stacks)
     judge = Judge(rules_for("standin"), {})
     document = flame_document(
-        FlameProfile(run_id="r", variant="v", unit="cpu_ms", processes={"scheduler_TP0": process}, judge=judge)
+        FlameProfile(name="r", variant="v", unit="cpu_ms", processes={"scheduler_TP0": process}, judge=judge)
     )
     text = drawn(render_flame(document, document.views, SELECTION, 5), 120)
     assert "\x1b" not in text
