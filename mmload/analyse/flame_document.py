@@ -30,7 +30,7 @@ def flame_document(this: FlameProfile, base: FlameProfile | None = None, notes: 
     views = [_view(name, members, sides, frames) for name, members in _views(sides)]
     return FlameDocument(
         title=this.variant if base is None else f"{this.variant} against {base.variant}",
-        notes=[f"widths are {_UNITS[this.unit]}", *notes, *_troubles(sides)],
+        notes=[f"widths are {_UNITS[this.unit]}", *_means(sides), *notes, *_troubles(sides)],
         unit=this.unit,
         this=this.name,
         base=None if base is None else base.name,
@@ -101,6 +101,11 @@ def flame_nodes(grown: Forest, runs: Sequence[int] = (1, 1)) -> FlameNodes:
 
 def _about(process: ProcessFlame | None) -> str:
     return "only in the base" if process is None else process.name
+
+
+def _means(sides: Sequence[FlameProfile]) -> Iterator[str]:
+    if any(side.runs > 1 for side in sides):
+        yield f"each side is the mean of its runs: {' against '.join(side.name for side in sides)}"
 
 
 def _troubles(sides: Sequence[FlameProfile]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmload.model.comparison import ComparedSide, Comparison, Difference, Level
@@ -11,6 +12,7 @@ ANYTHING = "could be anything"
 _ALL = 0.995  # reads as 100 %: nobody saves more than all, or answers fewer than none
 _BEYOND = 10.0  # ten times as much: an interval that reaches from 0 to there says nothing
 
+_UNIT = re.compile(r" (ms|%|ms/request)$")
 NAMES = {
     "cpu_ms_per_request": "CPU ms/request",
     "response_p50_ms": "response p50 ms",
@@ -51,6 +53,17 @@ def saving_text(side: ComparedSide) -> str:
     if saving is None:
         return ""
     return f"({improvement_text(saving)})" if saving.word == "no difference seen" else improvement_text(saving)
+
+
+def overall_text(side: ComparedSide) -> str:
+    """A side's word and the figures that it is of: `better in build CPU`; `mixed: better in QPS; worse in errors`."""
+    said = []
+    for word in ("better", "worse"):
+        figures = [_UNIT.sub("", name_of(one.figure)) for one in side.differences if one.word == word]
+        said += [f"{word} in {', '.join(figures)}"] if figures else []
+    if side.word == "mixed" and said:
+        return f"mixed: {'; '.join(said)}"
+    return said[0] if said else side.word
 
 
 def improvement_text(difference: Difference) -> str:

@@ -16,6 +16,7 @@ from mmload.show.comparison_words import (
     level_text,
     name_of,
     notes_on,
+    overall_text,
     saving_text,
     shown_differences,
 )
@@ -42,7 +43,10 @@ def comparison_to_markdown(comparison: Comparison) -> str:
     ]
     for side in comparison.sides:
         if side is not baseline:
-            blocks += [[f"### {escaped(side.name)}: {_word(side.word)}"], list(_against(side, baseline))]
+            blocks += [
+                [f"### {escaped(side.name)}: {_word(side.word).replace(side.word, overall_text(side))}"],
+                list(_against(side, baseline)),
+            ]
             blocks.append(list(_notes(side)))
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 

@@ -16,6 +16,7 @@ from mmload.show.comparison_words import (
     level_text,
     name_of,
     notes_on,
+    overall_text,
     saving_text,
     shown_differences,
 )
@@ -98,7 +99,7 @@ def _against(side: ComparedSide, baseline: ComparedSide) -> AgainstView:
     notes = [answers_text(side)] if side.runs else []
     return AgainstView(
         side.name,
-        side.word,
+        overall_text(side),
         VERDICT_TONES.get(side.word, ""),
         table(f"{side.name} against {baseline.name}", head, rows, left=(0, 6)) if rows else None,
         [plain(note) for note in (*notes, *notes_on(side))],

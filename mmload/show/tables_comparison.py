@@ -18,6 +18,7 @@ from mmload.show.comparison_words import (
     level_text,
     name_of,
     notes_on,
+    overall_text,
     saving_text,
     shown_differences,
 )
@@ -111,7 +112,8 @@ def _against(side: ComparedSide, baseline: ComparedSide, sheet: Sheet) -> Iterat
         ]
         for one in shown_differences(side)
     ]
-    yield styled((side.name, "bold"), f" against {baseline.name}: ", (side.word, DIFFERENCE_STYLES[side.word]))
+    overall = (overall_text(side), DIFFERENCE_STYLES[side.word])
+    yield from paragraph(styled((side.name, "bold"), f" against {baseline.name}: ", overall), sheet)
     if rows:
         yield from grid(columns, rows, sheet)
     yield from _answers(side, sheet)
