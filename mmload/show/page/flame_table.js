@@ -3,7 +3,7 @@
 
 (() => {
   const { el, shown, breakable, words, functionsUnder, exactly, flameControls } = window.mmload;
-  const AT_FIRST = 40; // rows; the rest comes when it is asked for
+  const AT_FIRST = 12; // rows; the rest comes when it is asked for
   const NOISE = "within noise";
   const BEYOND_NOISE = 1e9; // ms: sorted by size, a difference comes before all that may be none
   const OF_TEXT = new Set(["word", "function"]); // sorted from A on; figures from the largest on
