@@ -105,7 +105,7 @@ def _about(process: ProcessFlame | None) -> str:
 
 def _means(sides: Sequence[FlameProfile]) -> Iterator[str]:
     if any(side.runs > 1 for side in sides):
-        yield f"each side is the mean of its runs: {' against '.join(side.name for side in sides)}"
+        yield f"the mean of what each run cost: {' against '.join(side.name for side in sides)}"
 
 
 def _troubles(sides: Sequence[FlameProfile]) -> Iterator[str]:

@@ -101,7 +101,7 @@ def compare(  # noqa: PLR0913, PLR0917 (a command line has as many options as it
     else:
         options.refuse_beside(context, "runs", allowed=_OF_STORED)
         compared = _stored(runs or [], baseline or [], out, force=force)
-    _show(compared, console, markdown, as_json=json)
+    _show(compared, console, markdown, out, as_json=json)
     raise typer.Exit(_exit_code(compared))
 
 
@@ -216,17 +216,29 @@ def _side_among(baseline: Sequence[str], sides: Sequence[str]) -> str:
     return baseline[0] if baseline else sides[0]
 
 
-def _show(comparison: Comparison, console: Console, markdown: Path | None, *, as_json: bool) -> None:
+def _show(comparison: Comparison, console: Console, markdown: Path | None, out: Path, *, as_json: bool) -> None:
     from mmload.show.markdown_comparison import comparison_to_markdown  # noqa: PLC0415
     from mmload.show.tables_comparison import render_comparison  # noqa: PLC0415
     from mmload.show.terminal import print_document  # noqa: PLC0415
     from mmload.store.append import encode_document  # noqa: PLC0415
 
-    console.print(render_comparison(comparison))
+    console.print(render_comparison(comparison, _next(comparison, out)))
     if as_json:
         print_document(encode_document(comparison).decode())
     if markdown is not None:
         write_text(markdown, comparison_to_markdown(comparison))
+
+
+def _next(comparison: Comparison, out: Path) -> list[tuple[str, str]]:
+    """What to do, and what for."""
+    from mmload.store.campaigns import campaign_layout  # noqa: PLC0415
+
+    others = [side.name for side in comparison.sides if side.runs and side.name != comparison.baseline]
+    if comparison.campaign is None or not others:
+        return []
+    name = comparison.campaign if out == OUT else str(campaign_layout(comparison.campaign, out).path)
+    flame = f"mmload flame {name}/{others[-1]} --diff {name}/{comparison.baseline}"
+    return [(flame, "where the CPU differs"), (f"mmload report {name}", "one page to pass on")]
 
 
 def _exit_code(comparison: Comparison) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import webbrowser
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from mmload.analyse.flame_rows import Selection
     from mmload.analyse.slow import SlowRequests
+    from mmload.commands.flame_choice import Side
     from mmload.model.flame import FlameDocument, FlameView
     from mmload.store.read import Run
 
@@ -111,10 +114,15 @@ def flame(
     files: FileOptions,
     run: Annotated[
         str | None,
-        typer.Argument(help="A run-id or a path; default the newest run that has stacks.", show_default=False),
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run-id or a path; CAMPAIGN/VARIANT for all its runs together; default the newest with stacks.",
+            show_default=False,
+        ),
     ] = None,
     diff: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Against this run: what costs more, what less.")
+        str | None,
+        typer.Option(metavar="RUN", help="Against this run, or CAMPAIGN/VARIANT: what costs more, what less."),
     ] = None,
     slow: Annotated[
         bool, typer.Option("--slow", help="What the slowest 1 % of the requests waited for, beside the rest.")
@@ -125,25 +133,26 @@ def flame(
 
     In the terminal; with --html, --svg, --speedscope or --folded in files.
     """
+    from mmload.commands.flame_choice import side_of  # noqa: PLC0415
+
     in_range(shown.rows, "--rows", 1, 10_000)
     formats, selection = files.formats(), shown.selection()
     _refuse_ignored(shown, formats, diff=diff, slow=slow)
-    sides = [_run(run, out), *([_run(diff, out)] if diff is not None else [])]
+    sides = [side_of(run, out), *([side_of(diff, out)] if diff is not None else [])]
     found = _slow(sides[0]) if slow else None
     document = _document(sides, found, per_request=not shown.total)
     views = _views(document, shown.rank or [])
     if files.json:
         _print_json(document, views)
         return
-    name = "flame-slow" if slow else f"flame-against-{sides[1].run_id}" if diff is not None else "flame"
     for form in formats:
-        file = files.output or sides[0].layout.path / f"{name}{_ENDINGS[form]}"
-        _write(_text(form, sides[0], document, views), file)
+        file = files.output or sides[0].folder / f"{_name(sides, slow=slow)}{_ENDINGS[form]}"
+        _write(_text(form, sides[0].runs, document, views), file)
         if files.open_ and form == "html":
             webbrowser.open(file.absolute().as_uri())
     if not formats:
         glance = views if shown.rank else _at_a_glance(document)
-        _print(sides[0], document, glance, selection, shown.rows, found)
+        _print(sides[0].runs[0], document, glance, selection, shown.rows, found)
 
 
 def _refuse_ignored(shown: ShownOptions, formats: Sequence[Format], *, diff: str | None, slow: bool) -> None:
@@ -161,34 +170,33 @@ def _refuse_ignored(shown: ShownOptions, formats: Sequence[Format], *, diff: str
         raise UsageError(f"{'--slow' if slow else '--diff'} has no {unfit[0]} file", "give --html or --svg")
 
 
-def _run(name: str | None, out: Path) -> Run:
-    from mmload.store.read import find_run, list_runs  # noqa: PLC0415
-
-    if name is not None:
-        return find_run(name, out)
-    found = next((run for run in list_runs(out) if any(run.layout.stacks.glob("*.folded"))), None)
-    if found is None:
-        raise FolderError(f"no run in {out} has stacks", "make one: mmload run, or name one that lies elsewhere")
-    return found
+def _name(sides: Sequence[Side], *, slow: bool) -> str:
+    """Of a file; a run's lie in its own folder, and do not need its name."""
+    first = "flame" if len(sides[0].runs) == 1 else f"flame-{sides[0].name}"
+    return f"{first}-slow" if slow else f"{first}-against-{sides[1].name}" if len(sides) > 1 else first
 
 
-def _slow(run: Run) -> SlowRequests:
+def _slow(side: Side) -> SlowRequests:
     from mmload.analyse.slow import slow_requests  # noqa: PLC0415
+    from mmload.analyse.slow_known import why_none  # noqa: PLC0415
 
+    if len(side.runs) > 1:
+        raise UsageError("--slow is of one run", f"give one of {', '.join(run.run_id for run in side.runs)}")
+    (run,) = side.runs
     found = slow_requests(run)
     if found is None:
-        raise FolderError(
-            f"{run.run_id} does not say what slow requests waited for",
-            "that takes stacks with their times, and two dozen requests meanwhile: mmload run --stamped-duration 10s",
-        )
+        absence = why_none(run)
+        raise FolderError(f"{run.run_id} does not say what slow requests waited for: {absence.why}", absence.mend)
     return found
 
 
-def _document(sides: Sequence[Run], slow: SlowRequests | None, *, per_request: bool) -> FlameDocument:
+def _document(sides: Sequence[Side], slow: SlowRequests | None, *, per_request: bool) -> FlameDocument:
     from mmload.analyse.flame_slow import slow_document  # noqa: PLC0415
     from mmload.judge.flames import flame_of  # noqa: PLC0415
 
-    return flame_of(sides[:1], sides[1:], per_request=per_request) if slow is None else slow_document(sides[0], slow)
+    if slow is not None:
+        return slow_document(sides[0].runs[0], slow)
+    return flame_of(*(side.runs for side in sides), per_request=per_request)
 
 
 def _views(document: FlameDocument, ranks: Sequence[str]) -> list[FlameView]:
@@ -220,13 +228,9 @@ def _write(text: str, file: Path) -> None:
     open_console().print(f"{file}  {len(text.encode()) / 1000:,.0f} kB", soft_wrap=True, markup=False)
 
 
-def _text(form: Format, run: Run, document: FlameDocument, views: Sequence[FlameView]) -> str:
+def _text(form: Format, runs: Sequence[Run], document: FlameDocument, views: Sequence[FlameView]) -> str:
     import msgspec  # noqa: PLC0415
 
-    from mmload.analyse.flame_document import ALL_RANKS, is_rank  # noqa: PLC0415
-
-    ids = {view.id for view in views}
-    stacks = {name: of for name, of in run.stacks.items() if name in ids or (ALL_RANKS in ids and is_rank(name))}
     match form:
         case "html":
             from mmload.show.flame_page import flame_page  # noqa: PLC0415
@@ -239,10 +243,23 @@ def _text(form: Format, run: Run, document: FlameDocument, views: Sequence[Flame
         case "speedscope":
             from mmload.show.speedscope import speedscope  # noqa: PLC0415
 
-            return speedscope(run.run_id, stacks, run.manifest.profile.rate_hz)
+            return speedscope(document.this, _stacks(runs, views), runs[0].manifest.profile.rate_hz)
         case "folded":
+            stacks = _stacks(runs, views)
             lines = (f"{name};{stack} {count}\n" for name, of in stacks.items() for stack, count in of.items())
             return "".join(lines)
+
+
+def _stacks(runs: Sequence[Run], views: Sequence[FlameView]) -> dict[str, Counter[str]]:
+    """Of the processes in the views the samples of all runs."""
+    from mmload.analyse.flame_document import ALL_RANKS, is_rank  # noqa: PLC0415
+
+    ids = {view.id for view in views}
+    stacks: dict[str, Counter[str]] = {}
+    for name, counts in chain.from_iterable(run.stacks.items() for run in runs):
+        if name in ids or (ALL_RANKS in ids and is_rank(name)):
+            stacks.setdefault(name, Counter()).update(counts)
+    return stacks
 
 
 def _print(

@@ -15,7 +15,7 @@ from mmload.judge.comparison_sides import host_warnings, sides_of_campaign, side
 from mmload.judge.report import Asked
 from mmload.judge.stored import check_slots
 from mmload.model.result import Verdict
-from mmload.store.campaigns import StoredCampaign, find_campaign, is_campaign, lost_runs
+from mmload.store.campaigns import StoredCampaign, find_campaign, is_campaign
 from mmload.store.read import Run, find_run, list_runs
 
 _REPORTS = "reports"
@@ -53,7 +53,7 @@ def _again(names: Sequence[str], out: Path) -> str:
 
 
 def _runs_of(name: str, out: Path) -> list[Run]:
-    return list(_made(find_campaign(name, out)).values()) if is_campaign(name, out) else [find_run(name, out)]
+    return list(find_campaign(name, out).present.values()) if is_campaign(name, out) else [find_run(name, out)]
 
 
 def _sides(runs: Sequence[Run], baseline: Sequence[str], out: Path) -> dict[str, list[Run]]:
@@ -68,7 +68,7 @@ def _sides(runs: Sequence[Run], baseline: Sequence[str], out: Path) -> dict[str,
 
 def _of_campaign(stored: StoredCampaign, baseline: Sequence[str], again: str, *, force: bool) -> tuple[Asked, Path]:
     """All its runs that count, those of its main scene compared. Raises FolderError where its record is not of them."""
-    campaign, runs = stored.campaign, _made(stored)
+    campaign, runs = stored.campaign, stored.present
     if len(baseline) > 1 or any(name not in campaign.variants for name in baseline):
         raise UsageError(
             f"--baseline {' '.join(baseline)} is none of the variants", f"there are {', '.join(campaign.variants)}"
@@ -93,13 +93,6 @@ def _of_campaign(stored: StoredCampaign, baseline: Sequence[str], again: str, *,
         troubles=troubles,
     )
     return asked, stored.layout.report
-
-
-def _made(stored: StoredCampaign) -> dict[str, Run]:
-    """By run-id, in the order in which they were made; without those whose folders are gone."""
-    lost = set(lost_runs(stored.campaign, stored.out))
-    counting = [slot.run_id for slot in stored.campaign.slots if slot.run_id]
-    return {run_id: Run(stored.out / run_id) for run_id in counting if run_id not in lost}
 
 
 def _verdict(stored: StoredCampaign) -> tuple[Verdict | None, list[str]]:

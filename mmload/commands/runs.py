@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mmload.commands.options import OUT
 from mmload.errors import FolderError, UsageError
@@ -16,20 +17,22 @@ from mmload.plan.load_words import in_range, seconds
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-app = typer.Typer(help="The run folders: list (also without a word), show, timeline, remove.")
+
+class _ListUnlessSaid(TyperGroup):
+    """`mmload runs --sort p99` is `mmload runs list --sort p99`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        says_which = args and (args[0] == "--help" or not args[0].startswith("-"))
+        return super().parse_args(ctx, args if says_which else ["list", *args])
+
+
+app = typer.Typer(cls=_ListUnlessSaid, help="The run folders: list (also without a word), show, timeline, remove.")
 
 _ROWS = 20  # of a table for people
 
 _Out = Annotated[Path, typer.Option(help="Where run folders are.")]
 _Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
 _Run = Annotated[str, typer.Argument(help="A run-id or a path.")]
-
-
-@app.callback(invoke_without_command=True)
-def runs(context: typer.Context) -> None:
-    """The run folders: list (also without a word), show, timeline, remove."""
-    if context.invoked_subcommand is None:
-        list_runs()
 
 
 @app.command("list")

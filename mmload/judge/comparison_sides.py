@@ -51,11 +51,10 @@ def side_of(name: str, runs: Iterable[Run]) -> Side:
 
 
 def sides_of_campaign(campaign: Campaign, runs: Mapping[str, Run]) -> dict[str, list[Run]]:
-    """The runs of a campaign's main scene by side, the sides in the campaign's order; those that were not made yet have
-    none."""
+    """Those of the runs that are of a campaign's main scene, by side, the sides in the campaign's order."""
     sides: dict[str, list[Run]] = {name: [] for name in campaign.variants}
     for slot in campaign.slots:
-        if slot.run_id is not None and slot.scene == MAIN_SCENE:
+        if slot.run_id is not None and slot.run_id in runs and slot.scene == MAIN_SCENE:
             sides[slot.variant].append(runs[slot.run_id])
     return sides
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
@@ -23,6 +23,7 @@ from mmload.show.comparison_words import (
     shown_differences,
 )
 from mmload.show.palette import DIFFERENCE_STYLES, LABEL, WARNING
+from mmload.show.terminal_about import next_steps
 from mmload.show.terminal_sheet import EXTRA, Column, Drawn, Sheet, cut, fact, grid, paragraph, separated, styled
 
 # The figures of the first table, each with its column.
@@ -37,8 +38,9 @@ _LEVELS = {
 _INDENT = "  "
 
 
-def render_comparison(comparison: Comparison) -> Drawn:
-    """What is compared, a line for each variant, then figure by figure against the baseline."""
+def render_comparison(comparison: Comparison, steps: Sequence[tuple[str, str]] = ()) -> Drawn:
+    """What is compared, a line for each variant, then figure by figure against the baseline. steps: what to do next,
+    and what for."""
     baseline = next(side for side in comparison.sides if side.name == comparison.baseline)
 
     def view(sheet: Sheet) -> Iterator[Text]:
@@ -48,6 +50,7 @@ def render_comparison(comparison: Comparison) -> Drawn:
             _levels(comparison, sheet),
             _notes(baseline, sheet),
             *(_against(side, baseline, sheet) for side in comparison.sides if side is not baseline),
+            next_steps(steps, sheet),
         )
 
     return Drawn(view)

@@ -66,7 +66,11 @@ def _sentences(said: Sequence[str], lead: Text, what: str, most: int | None, she
 def way_on(summary: Summary, manifest: Manifest, sheet: Sheet, *, in_short: bool = False) -> Iterator[Text]:
     """Where the run lies, and the commands that go on from it. in_short: not all of the summary has been shown."""
     yield from fact("run folder", [styled(summary.run_dir)], sheet)
-    steps = list(_steps(summary, manifest, in_short=in_short))
+    yield from next_steps(list(_steps(summary, manifest, in_short=in_short)), sheet)
+
+
+def next_steps(steps: Sequence[tuple[str, str]], sheet: Sheet) -> Iterator[Text]:
+    """steps: what to do, and what for."""
     wide = max((len(do) for do, _ in steps), default=0)
     has_room = LABEL_WIDTH + wide + FLOW_GAP + max((len(why) for _, why in steps), default=0) <= sheet.width
     for place, (do, why) in enumerate(steps):

@@ -77,6 +77,13 @@ class StoredCampaign:
             raise FolderError(f"{run_id}, a run of {self.campaign.campaign_id}, is not in {self.out}")
         return found
 
+    @cached_property
+    def present(self) -> dict[str, Run]:
+        """The same without those whose folders are gone."""
+        lost = set(lost_runs(self.campaign, self.out))
+        counting = [slot.run_id for slot in self.campaign.slots if slot.run_id]
+        return {run_id: Run(self.out / run_id) for run_id in counting if run_id not in lost}
+
     def members(self) -> list[Run]:
         """All runs that were made for it: also one that was killed before the record could name it. Needs no record."""
         return [run for run in reversed(list_runs(self.out)) if campaign_of(run) == self.layout.path.name]

@@ -3,18 +3,14 @@
 import json
 
 import pytest
+from campaign_made import ID, campaign_of
 from factory import make_run
 from typer.testing import CliRunner
 
 from mmload.cli import app
 from mmload.errors import MmloadError
-from mmload.model.campaign import Campaign, Scene, Slot
 from mmload.model.manifest import Membership
-from mmload.model.plan import OpenLoop, Plan
-from mmload.store.campaigns import find_campaign, making, write_campaign
-
-PLAN = Plan(variant=None, workload_name="images-small", workload={}, load=OpenLoop(rate_rps=50))
-ID = "20261120T031500Z-compare-0001"
+from mmload.store.campaigns import find_campaign, making
 
 
 def invoke(*args):
@@ -36,18 +32,6 @@ def out(tmp_path, monkeypatch):
 def rounds_of(out, variant, first, **truth):
     short = {"rate_rps": 50.0, "duration_s": 8.0, "warmup_s": 0.5}
     return [make_run(out, variant, number=first + seed, seed=seed, **(short | truth)) for seed in (0, 1)]
-
-
-def campaign_of(out, sides, **facts):
-    slots = [
-        Slot(scene="main", round=number, variant=name, run_id=run and run.run_id)
-        for name, runs in sides.items()
-        for number, run in enumerate(runs)
-    ]
-    made = {"kind": "compare", "status": "complete", "variants": list(sides), "slots": slots}
-    campaign = Campaign(campaign_id=ID, scenes={"main": Scene(plan=PLAN, rounds=2)}, **(made | facts))
-    with making(ID, out):
-        write_campaign(campaign, out)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from campaign_made import ID, campaign_of
 from factory import make_run
 from planted_stacks import with_stacks
 from typer.testing import CliRunner
@@ -75,6 +76,28 @@ def test_a_difference_names_what_vanished(original, optimized):
     assert "hash_feature" in text
     assert "vanished" in text
     assert "all ranks" in text
+
+
+def test_the_runs_of_a_variant_in_a_campaign_are_shown_together(out):
+    sides = {
+        variant: [
+            with_stacks(make_run(out, variant, number=first + seed, seed=seed, **SHORT), stacks) for seed in (0, 1)
+        ]
+        for variant, first, stacks in (("original", 10, STACKS), ("optimized", 20, LESS))
+    }
+    campaign_of(out, sides)
+    text = said(f"{ID}/optimized", "--diff", f"{ID}/original")
+    assert "optimized, 2 runs" in text
+    assert "vanished" in text
+    assert "4,400 samples" in said(f"{ID}/optimized/")
+    said(f"{ID}/optimized", "--folded", "--html")
+    folder = out / "campaigns" / ID
+    assert (folder / "flame-optimized.html").exists()
+    folded = (folder / "flame-optimized.folded").read_text().splitlines()
+    assert sum(int(line.rpartition(" ")[2]) for line in folded) == 4400
+    assert "is a campaign: say which" in str(refusal(ID))
+    assert "no variant 'shm'" in str(refusal(f"{ID}/shm"))
+    assert "--slow is of one run" in str(refusal(f"{ID}/original", "--slow"))
 
 
 def test_a_difference_between_unlike_runs_says_so(original, out):
@@ -159,7 +182,9 @@ def test_what_would_have_no_effect_is_refused(original, optimized, args, words):
 
 
 def test_slow_requests_need_stacks_with_their_times_and_go_with_no_other_run(original):
-    assert "what slow requests waited for" in str(refusal("--slow"))
+    error = refusal("--slow")
+    assert str(error).endswith("does not say what slow requests waited for: it took no stacks with their times")
+    assert error.hint == "mmload run --stamped-duration 5s"
     assert "exclude each other" in str(refusal("--slow", "--diff", original.run_id))
     assert "no folded file" in str(refusal("--slow", "--folded"))
 

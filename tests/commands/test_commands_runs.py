@@ -51,6 +51,13 @@ def shown(*args):
     return CliRunner().invoke(app, ["runs", *map(str, args)])
 
 
+def test_list_need_not_be_said(out):
+    said = shown("--out", out, "--sort", "p99", "--variant", "original", "--json")
+    assert [row["variant"] for row in json.loads(said.stdout)] == ["original", "original"]
+    assert "timeline" in shown("--help").stdout
+    assert "--sort" in shown("--variant", "shm", "--help").stdout
+
+
 @pytest.mark.parametrize(
     ("args", "variants"),
     [
