@@ -13,7 +13,7 @@ from mmload.show.palette import LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
 from mmload.show.tables_verdict import render_verdict
 from mmload.show.terminal_figures import MISSING, figure
 from mmload.show.terminal_processes import short_name
-from mmload.show.terminal_profile import profile_quality
+from mmload.show.terminal_profile import profile_quality, stamped_quality
 from mmload.show.terminal_sheet import Column, Drawn, Sheet, fact, grid, paragraph, separated, styled
 from mmload.show.terminal_summary import render_summary
 
@@ -31,6 +31,7 @@ def render_run_show(
             _origin(manifest, sheet),
             _ranks(manifest, sheet),
             [] if summary and summary.kind == "profile" else profile_quality(manifest.profile, sheet),
+            stamped_quality(manifest.stamped, sheet) if manifest.stamped else [],
             _complaints(manifest, sheet) if summary is None else [],
             [] if summary is None else render_summary(summary, manifest, timeline).lines(sheet),
             [] if verdict is None else render_verdict(verdict).lines(sheet),

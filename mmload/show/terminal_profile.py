@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from mmload.model.manifest import ProfileInfo
+from mmload.model.manifest import ProfileInfo, StampedInfo
 from mmload.show.palette import LABEL, WARNING
 from mmload.show.terminal_figures import MISSING
 from mmload.show.terminal_sheet import Column, Sheet, fact, grid, styled
@@ -38,6 +38,20 @@ def profile_quality(profile: ProfileInfo, sheet: Sheet) -> Iterator[Text]:
     ]
     if rows:
         yield from grid(columns, rows, sheet)
+
+
+def stamped_quality(stamped: StampedInfo, sheet: Sheet) -> Iterator[Text]:
+    """Of the stacks with their times, all processes in a line."""
+    taken = [file for file in stamped.files if file.error is None]
+    figures = {
+        "rate": f"{stamped.rate_hz} Hz",
+        "processes": f"{len(taken)} of {len(stamped.files)}",
+        "changes": f"{sum(file.changes for file in taken):,}",
+        "errors": f"{sum(file.errors for file in stamped.files):,}",
+    }
+    if known_ms := [file.clock_error_ms for file in taken if file.clock_error_ms is not None]:
+        figures["clock within"] = f"{max(known_ms):.1f} ms"
+    yield from fact("stamped", [styled((name, LABEL), f" {value}") for name, value in figures.items()], sheet)
 
 
 def _rate(profile: ProfileInfo) -> list[Text]:
