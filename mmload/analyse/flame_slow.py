@@ -33,9 +33,8 @@ def document_of_slow(found: SlowRequests, judge: Judge, tick_ms: float) -> Flame
         processes = {thread: _thread(thread, found, unseen_ms, slow=slow) for thread in found.threads}
         return FlameProfile(name=name, variant=name, unit="wall_ms_per_request", processes=processes, judge=judge)
 
-    return flame_document(
-        side(f"the slowest {found.slow:,}", slow=True), side(f"the other {found.rest:,}", slow=False), found.sentences
-    )
+    slow, rest = side(f"the slowest {found.slow:,}", slow=True), side(f"the other {found.rest:,}", slow=False)
+    return flame_document(slow, rest, [*found.sentences, *found.notes])
 
 
 def _thread(name: str, found: SlowRequests, unseen_ms: float, *, slow: bool) -> ProcessFlame:

@@ -25,17 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmload.analyse.phases import Judge
-from mmload.analyse.waiting import Timeline, Values, Waits, timelines, window_ns
+from mmload.analyse.slow_known import FEWEST_REST, FEWEST_SLOW, known_stacks, waits_within
+from mmload.analyse.waiting import Timeline, Values, Waits, timelines
 from mmload.plan.phases import PhaseName, rules_for
 from mmload.store.read import Run
-from mmload.store.requests import ABSENT
 from mmload.store.stacks import read_source
-from mmload.store.stamped import StampedStacks, read_stamped
 
-FEWEST_SLOW = 3
-FEWEST_REST = 20
 _FEWEST_ELSEWHERE = 10
-CLOCK_ERROR_MS = 50.0  # beyond, a phase could be laid beside the wrong request
 _CHANCE = 0.01  # that any phase is named although none has anything to do with it
 _LEAST_PART = 0.25  # of what the slow waited longer: less is no reason for it
 _MAD_TO_DEVIATION = 1.4826  # of a normal distribution
@@ -75,7 +71,8 @@ class ThreadWall(msgspec.Struct, frozen=True, kw_only=True):
 class SlowRequests(msgspec.Struct, frozen=True, kw_only=True):
     """slow, rest: how many requests, of those that began and ended while stacks were stamped; left_out: those that did
     not. *_wait_ms: mean from due to done. spells: how many groups of slow ones there are of which no two waited at the
-    same time. sentences: the first says who waited how long, each further one names a phase."""
+    same time. sentences: the first says who waited how long, each further one names a phase. notes: of which processes
+    nothing is known, and why."""
 
     slow: int
     rest: int
@@ -85,24 +82,22 @@ class SlowRequests(msgspec.Struct, frozen=True, kw_only=True):
     rest_wait_ms: float
     threads: dict[str, ThreadWall]
     sentences: list[str] = []
+    notes: list[str] = []
 
 
 def slow_requests(run: Run, share: float = 0.01) -> SlowRequests | None:
     """The slowest `share` of the requests, at least FEWEST_SLOW, against the rest. None where stacks were not stamped,
-    or too few requests waited meanwhile. Raises FolderError on damage."""
-    stamped = _usable(run)
-    if not stamped:
+    or too few requests waited meanwhile: slow_known.why_none says which. Raises FolderError on damage."""
+    known = known_stacks(run)
+    if not known.stacks:
         return None
-    start_ns, end_ns = window_ns(stamped.values())
-    requests = run.requests.of_phase("profile")
-    touching = (requests.done_ns != ABSENT) & (requests.done_ns > start_ns) & (requests.due_ns < end_ns)
-    within = touching & (requests.due_ns >= start_ns) & (requests.done_ns <= end_ns)
+    waits, left_out = waits_within(run, known.stacks)
     judge = Judge(rules_for(run.manifest.engine), read_source(run.layout))
     threads: dict[str, Timeline] = {}
-    for process, one in stamped.items():
+    for process, one in known.stacks.items():
         threads |= timelines(process, one, judge)
-    found = compare(threads, Waits(requests.due_ns[within], requests.done_ns[within]), share)
-    return found and msgspec.structs.replace(found, left_out=int(touching.sum() - within.sum()))
+    found = compare(threads, waits, share)
+    return found and msgspec.structs.replace(found, left_out=left_out, notes=known.left_out)
 
 
 def compare(threads: Mapping[str, Timeline], waits: Waits, share: float) -> SlowRequests | None:
@@ -213,10 +208,3 @@ def _named(found: SlowRequests) -> list[str]:
         f"(while the rest waited: {wall.rest_ms:.0f} ms)"
         for blocked, _, name, phase, wall in sorted(named, key=lambda one: one[:4])
     ]
-
-
-def _usable(run: Run) -> dict[str, StampedStacks]:
-    """Process -> what is stamped of it, on a clock that is known well enough."""
-    names = sorted(path.name.removesuffix(".stamped.json") for path in run.layout.stacks.glob("*.stamped.json"))
-    found = {name: one for name in names if (one := read_stamped(run.layout, name))}
-    return {name: one for name, one in found.items() if one.clock_error_ns <= CLOCK_ERROR_MS * 1e6}

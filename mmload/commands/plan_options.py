@@ -101,7 +101,7 @@ class ProfileOptions(Group, frozen=True):
         str | None,
         typer.Option(
             help="Then stacks with their times, for what slow requests waited for; 0 for none. Default of run: half "
-            "of --profile-duration, none with --agent; else none.",
+            "of --profile-duration; else none.",
             rich_help_panel=shared.PROFILE,
         ),
     ] = None

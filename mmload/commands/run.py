@@ -99,7 +99,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command line has as many options as its co
             server,
             stacks,
             joining=expect_workers,
-            stamped=agent is None,
+            stamped=True,
             variant=_known_variant(variant),
             engine=None if url else server.engine,
             url=url,

@@ -33,6 +33,7 @@ from mmload.observe.agent_protocol import (
     ProfileRequest,
     SampleRequest,
     Sought,
+    StampRequest,
     StopRequest,
 )
 from mmload.observe.agent_sessions import Sessions
@@ -93,6 +94,7 @@ class Agent:
                 web.post("/find", self._find),
                 web.post("/sample", self._sample),
                 web.post("/profile", self._profile),
+                web.post("/stamp", self._stamp),
                 web.post("/stop", self._stop),
                 web.post("/dump", self._dump),
             ]
@@ -122,6 +124,13 @@ class Agent:
         _note(request, "profiles", processes)
         return await self._sessions.profile(request, processes, plan)
 
+    async def _stamp(self, request: web.Request) -> web.StreamResponse:
+        asked = await body(request, StampRequest)
+        _, processes = await self._granted(asked)
+        plan = ProfilePlan(stamped_s=asked.duration_s, rate_hz=asked.rate_hz)
+        _note(request, "stamps", processes)
+        return await self._sessions.stamp(request, processes, plan)
+
     async def _stop(self, request: web.Request) -> web.StreamResponse:
         self._sessions.stop((await body(request, StopRequest)).session)
         return answer(Found([]))
@@ -142,7 +151,7 @@ class Agent:
             problems = observer.dump(processes, Path(folder))
             return Dumps({file.stem: file.read_text(errors="replace") for file in Path(folder).iterdir()}, problems)
 
-    async def _granted(self, asked: SampleRequest | ProfileRequest) -> tuple[LocalObserver, list[ServerProcess]]:
+    async def _granted(self, asked: SampleRequest) -> tuple[LocalObserver, list[ServerProcess]]:
         observer = await self._observer(asked.sought)
         return observer, among(await asyncio.to_thread(observer.find), asked.processes)
 

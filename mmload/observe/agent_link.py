@@ -129,7 +129,7 @@ class AgentLink:
     def _document(self, response: HTTPResponse, kind: type[Document]) -> Document:
         try:
             return msgspec.json.decode(response.read(_MOST_BYTES), type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ServerError(f"{self.url} answers, but not as an agent does", "is it the right port?") from error
 
     def broken(self, error: Exception) -> ServerError:
@@ -168,7 +168,7 @@ class AgentStream:
                 if not line.endswith(b"\n"):
                     break
                 yield self._decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._link.trouble(f"a line that is none of its protocol ({error})") from error
         except (OSError, HTTPException, ValueError) as error:  # ValueError: closed by `close`
             raise self._link.broken(error) from error

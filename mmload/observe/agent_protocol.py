@@ -10,6 +10,10 @@ driver                                          agent
   | <- Begun, Settled, a FileLine a change ------|  Alive in between
   | POST stop, with the session's name --------> |
   | <- Done -------------------------------------|
+  | POST stamp --------------------------------> |
+  | <- Begun, Alive -----------------------------|  while stacks are taken with their times
+  | POST stop, with the session's name --------> |
+  | <- a FileLine each, Done --------------------|
   | POST dump ---------------------------------> |  the stacks of all threads, now
 """
 
@@ -23,12 +27,12 @@ from msgspec import Meta
 
 from mmload.discover import ServerProcess
 from mmload.errors import ServerError
-from mmload.model.manifest import ProfileInfo
+from mmload.model.manifest import ProfileInfo, StampedInfo
 from mmload.model.plan import ProfileMode
 from mmload.model.records import HostSample, ProcessSample
 from mmload.observe.observer import KernelWord
 
-PROTOCOL = 1
+PROTOCOL = 2
 PROTOCOL_HEADER = "X-Mmload-Protocol"
 STATUS_INTERVAL_S = 1.0  # each stream has a line at least this often, so that a silent one is known to be broken
 SILENCE_S = 10.0  # after which it is
@@ -57,12 +61,13 @@ class SampleRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     processes: Annotated[list[ProcessId], Meta(max_length=256)]
 
 
-class ProfileRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    sought: Sought
-    processes: Annotated[list[ProcessId], Meta(max_length=256)]
-    mode: ProfileMode
+class StampRequest(SampleRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rate_hz: Annotated[int, Meta(ge=1, le=1000)]
     duration_s: Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class ProfileRequest(StampRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    mode: ProfileMode
 
 
 class StopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,10 +145,11 @@ class FileLine(msgspec.Struct, frozen=True, kw_only=True, tag="file"):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """The end of a stream, after everything that it brought. info: of a profile. failure: why it was not the driver's
-    word that ended it."""
+    """The end of a stream, after everything that it brought. info: of a profile; stamped: of stacks with their times.
+    failure: why it was not the driver's word that ended it."""
 
     info: ProfileInfo | None = None
+    stamped: StampedInfo | None = None
     warnings: list[str] = []
     failure: str | None = None
 

@@ -1,4 +1,4 @@
-"""The streams of an agent: samples, and stacks after each segment, for as long as the driver reads them.
+"""The streams of an agent: samples, stacks after each segment, stacks with their times; as long as the driver reads.
 
 A driver that vanishes takes its connection with it: then the request is cancelled, and what it started ends with it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +36,7 @@ from mmload.observe.agent_taps import LineQueue, Mirror
 from mmload.observe.cpu import ProcessSampler
 from mmload.observe.local import LocalObserver
 from mmload.observe.stacks import Profiler
+from mmload.observe.stamped import StampedProfiler
 from mmload.store.append import create_run_folder
 from mmload.store.layout import RunLayout
 
@@ -76,6 +77,23 @@ class Sessions:
     async def profile(
         self, request: web.Request, processes: list[ServerProcess], plan: ProfilePlan
     ) -> web.StreamResponse:
+        def work(session: Session, layout: RunLayout) -> Awaitable[None]:
+            return _profile(session, Profiler(processes, layout, plan), layout, plan.duration_s)
+
+        return await self._alone(request, work)
+
+    async def stamp(
+        self, request: web.Request, processes: list[ServerProcess], plan: ProfilePlan
+    ) -> web.StreamResponse:
+        def work(session: Session, layout: RunLayout) -> Awaitable[None]:
+            return _stamp(session, StampedProfiler(processes, layout, plan), layout, plan.stamped_s)
+
+        return await self._alone(request, work)
+
+    async def _alone(
+        self, request: web.Request, work: Callable[[Session, RunLayout], Awaitable[None]]
+    ) -> web.StreamResponse:
+        """A stream of which there is one at a time, with a folder of its own for as long as it lasts."""
         if self._profiling:
             raise Refused(409, "a profile is under way already: two at once would disturb each other")
         self._profiling = True
@@ -83,7 +101,7 @@ class Sessions:
             async with self._session(request) as session:
                 layout = create_run_folder(self._scratch, session.name)
                 try:
-                    await _profile(session, Profiler(processes, layout, plan), layout, plan.duration_s)
+                    await work(session, layout)
                 finally:
                     await _finish(lambda: shutil.rmtree(layout.path, ignore_errors=True))
         finally:
@@ -193,6 +211,19 @@ async def _profile(session: Session, profiler: Profiler, layout: RunLayout, dura
         info = await _finish(profiler.stop, session)
     done = Done(info=info, warnings=profiler.warnings, failure=session.failure)
     await session.send(*await asyncio.to_thread(mirror.changed), done)
+
+
+async def _stamp(session: Session, stamper: StampedProfiler, layout: RunLayout, duration_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    give_up_s = loop.time() + duration_s + _PROFILE_GRACE_S
+    try:
+        await _finish(stamper.start, session)
+        while not await session.pause(STATUS_INTERVAL_S) and loop.time() < give_up_s:
+            await session.send(Alive())
+    finally:
+        info = await _finish(stamper.stop, session)
+    files = await asyncio.to_thread(Mirror(layout).changed)
+    await session.send(*files, Done(stamped=info, failure=session.failure))
 
 
 async def _finish(work: Callable[[], Result], session: Session | None = None) -> Result:

@@ -12,6 +12,7 @@ from mmload.observe.cpu import ProcessSampler
 from mmload.observe.kernel import kernel_word
 from mmload.observe.observer import KernelWord
 from mmload.observe.stacks import Profiler, dump_all
+from mmload.observe.stamped import StampedProfiler
 from mmload.store.layout import RunLayout
 
 
@@ -52,6 +53,9 @@ class LocalObserver:
 
     def profiler(self, processes: Iterable[ServerProcess], layout: RunLayout, plan: ProfilePlan) -> Profiler:
         return Profiler(processes, layout, plan)
+
+    def stamper(self, processes: Iterable[ServerProcess], layout: RunLayout, plan: ProfilePlan) -> StampedProfiler:
+        return StampedProfiler(processes, layout, plan)
 
     def dump(self, processes: Iterable[ServerProcess], folder: Path, timeout_s: float = 10.0) -> list[str]:
         return dump_all(processes, folder, timeout_s)

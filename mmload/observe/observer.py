@@ -14,7 +14,7 @@ import msgspec
 
 from mmload.discover import ServerProcess
 from mmload.errors import MmloadError
-from mmload.model.manifest import AgentInfo, ProfileInfo
+from mmload.model.manifest import AgentInfo, ProfileInfo, StampedInfo
 from mmload.model.plan import ProfilePlan
 from mmload.store.layout import RunLayout
 
@@ -72,6 +72,19 @@ class StackProfiler(Protocol):
         ...
 
 
+class Stamper(Protocol):
+    """Takes the stacks of processes with their times from `start` to `stop`, both to be called in a thread that lives
+    as long as the program, and writes them into the run folder at the end."""
+
+    warnings: list[str]
+
+    def start(self) -> None: ...
+
+    def stop(self) -> StampedInfo:
+        """Write what there is; what is absent, and why, is said. Raises FolderError when it can't be written."""
+        ...
+
+
 class Observer(Protocol):
     """The server's processes on one host. Every method is bounded in time."""
 
@@ -89,6 +102,10 @@ class Observer(Protocol):
 
     def profiler(self, processes: Iterable[ServerProcess], layout: RunLayout, plan: ProfilePlan) -> StackProfiler:
         """The same. Profile what is worth it: observe.stacks.worth_profiling."""
+        ...
+
+    def stamper(self, processes: Iterable[ServerProcess], layout: RunLayout, plan: ProfilePlan) -> Stamper:
+        """The same. Not beside a profiler: each would disturb the other."""
         ...
 
     def dump(self, processes: Iterable[ServerProcess], folder: Path, timeout_s: float = 10.0) -> list[str]:

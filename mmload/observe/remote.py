@@ -14,6 +14,7 @@ from mmload.observe.agent_protocol import SILENCE_S, Dumps, Found, ProcessId, Sa
 from mmload.observe.observer import KernelWord
 from mmload.observe.remote_samples import RemoteSampler
 from mmload.observe.remote_stacks import RemoteProfiler
+from mmload.observe.remote_stamped import RemoteStamper
 from mmload.store.layout import RunLayout
 
 
@@ -48,6 +49,9 @@ class RemoteObserver:
 
     def profiler(self, processes: Iterable[ServerProcess], layout: RunLayout, plan: ProfilePlan) -> RemoteProfiler:
         return RemoteProfiler(self._link, self._clock, self._request(processes), list(processes), layout, plan)
+
+    def stamper(self, processes: Iterable[ServerProcess], layout: RunLayout, plan: ProfilePlan) -> RemoteStamper:
+        return RemoteStamper(self._link, self._clock, self._request(processes), list(processes), layout, plan)
 
     def dump(self, processes: Iterable[ServerProcess], folder: Path, timeout_s: float = 10.0) -> list[str]:
         request = self._request(processes)

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from mmload.discover import ServerProcess
-from mmload.errors import FolderError, ServerError
+from mmload.errors import FolderError
 from mmload.model.manifest import ProfileFile, ProfileInfo, ProfileSegment
 from mmload.model.plan import ProfilePlan
-from mmload.observe.agent_link import AgentClock, AgentLink, AgentStream
-from mmload.observe.agent_protocol import (
-    Done,
-    Failed,
-    FileLine,
-    ProfileRequest,
-    SampleRequest,
-    Settled,
-    file_name,
-)
+from mmload.observe.agent_link import AgentClock, AgentLink
+from mmload.observe.agent_protocol import Done, FileLine, Line, ProfileRequest, SampleRequest, Settled, file_name
+from mmload.observe.remote_stream import StreamReader
 from mmload.store.layout import RunLayout
 from mmload.store.read import read_folded
 
 
-class RemoteProfiler:
+class RemoteProfiler(StreamReader):
     """The profiler of an agent. Where it fails, what has come so far is kept, and the ProfileFiles say why there is no
     more."""
 
@@ -39,30 +31,22 @@ class RemoteProfiler:
         layout: RunLayout,
         plan: ProfilePlan,
     ) -> None:
-        self.warnings: list[str] = []
-        self._link = link
-        self._clock = clock
-        self._request = ProfileRequest(
+        asked = ProfileRequest(
             sought=request.sought,
             processes=request.processes,
             mode=plan.mode,
             rate_hz=plan.rate_hz,
             duration_s=plan.duration_s,
         )
+        super().__init__(link, "/profile", asked)
+        self.warnings: list[str] = []
+        self._clock = clock
+        self._plan = plan
         self._processes = processes
         self._layout = layout
-        self._stream: AgentStream | None = None
         self._settled = threading.Event()
         self._is_sampling = False
-        self._stopping = False
         self._info: ProfileInfo | None = None
-        self._trouble = "it was stopped before it began"
-        self._failed: FolderError | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="remote-profiler", daemon=True)
-        self._thread.start()
 
     def wait_until_sampling(self, timeout_s: float) -> bool:
         return self._settled.wait(timeout_s) and self._is_sampling
@@ -72,43 +56,26 @@ class RemoteProfiler:
         return self._settled.is_set()
 
     def stop(self) -> ProfileInfo:
-        self._stopping = True
-        if self._thread:
-            if self._stream:
-                with suppress(ServerError):  # then the stream breaks off too, and says it
-                    self._stream.end()
-            self._thread.join()
-        if self._failed:
-            raise self._failed
+        self._end()
         return self._info or self._torn()
+
+    def _take(self, line: Line) -> bool:
+        match line:
+            case FileLine():
+                self._write(line)
+            case Settled(sampling):
+                self._is_sampling = sampling
+                self._settled.set()
+            case Done(info=ProfileInfo() as info):
+                self._info = self._here(info)
+                self.warnings += [f"on {self._link.host}: {warning}" for warning in line.warnings]
+        return self._info is not None
 
     def _run(self) -> None:
         try:
-            self._stream = stream = self._link.stream("/profile", self._request)
-            if self._stopping:
-                stream.end()
-            for line in stream:
-                match line:
-                    case FileLine():
-                        self._write(line)
-                    case Settled(sampling):
-                        self._is_sampling = sampling
-                        self._settled.set()
-                    case Done(info=ProfileInfo() as info):
-                        self._info = self._here(info)
-                        self.warnings += [f"on {self._link.host}: {warning}" for warning in line.warnings]
-                        return
-                    case Failed(why):
-                        raise self._link.trouble(why)
-            raise self._link.trouble("its profile broke off")
-        except ServerError as error:
-            self._trouble = str(error)
-        except FolderError as error:
-            self._failed = error
+            super()._run()
         finally:
             self._settled.set()
-            if self._stream:
-                self._stream.close()
 
     def _write(self, line: FileLine) -> None:
         path = self._layout.path / line.folder / file_name(line.name)
@@ -144,8 +111,8 @@ class RemoteProfiler:
             for process in self._processes
         ]
         return ProfileInfo(
-            mode=self._request.mode,
-            rate_hz=self._request.rate_hz,
+            mode=self._plan.mode,
+            rate_hz=self._plan.rate_hz,
             samples=sum(file.samples for file in files),
             files=files,
         )

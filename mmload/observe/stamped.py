@@ -27,9 +27,10 @@ _GRACE_S = 5.0
 
 
 class StampedProfiler:
-    """From `start` to `stop`, both to be called in a thread that lives as long as the program."""
+    """The stamper of this host's own processes."""
 
     def __init__(self, processes: Iterable[ServerProcess], layout: RunLayout, plan: ProfilePlan) -> None:
+        self.warnings: list[str] = []
         self._processes = list(processes)
         self._layout = layout
         self._plan = plan
@@ -51,7 +52,6 @@ class StampedProfiler:
                 self._recordings[process.name] = recording
 
     def stop(self) -> StampedInfo:
-        """Write what there is; what is absent, and why, is said. Raises FolderError when it can't be written."""
         living = {process.name: _threads_of(process.pid) for process in self._processes}
         for recording in self._recordings.values():
             recording.interrupt()
@@ -76,17 +76,23 @@ class StampedProfiler:
             return said
         stamped = _stamped(segment, process.pid, living, self._namers[process.name], self._plan.rate_hz)
         write_stamped(self._layout, process.name, stamped)
-        return msgspec.structs.replace(
-            said,
-            start_ns=stamped.start_ns,
-            end_ns=stamped.end_ns,
-            changes=sum(len(thread.t_ns) for thread in stamped.threads),
-            clock_error_ms=stamped.clock_error_ns / 1e6,
-        )
+        return dated(said, stamped)
+
+
+def dated(said: StampedFile, stamped: StampedStacks) -> StampedFile:
+    """With what the stacks say of themselves."""
+    return msgspec.structs.replace(
+        said,
+        start_ns=stamped.start_ns,
+        end_ns=stamped.end_ns,
+        changes=sum(len(thread.t_ns) for thread in stamped.threads),
+        errors=stamped.errors,
+        clock_error_ms=stamped.clock_error_ns / 1e6,
+    )
 
 
 def _stamped(segment: StampedSegment, pid: int, living: set[int], namer: FrameNamer, rate_hz: int) -> StampedStacks:
-    """Of one process, on the clock of the driver."""
+    """Of one process, on this host's clock."""
     ordered = sorted(segment.threads, key=lambda thread: not _is_main(thread, pid))
     moving = [one for place, one in enumerate(ordered) if not place or len({stack for _, stack in one.changes}) > 1]
     places: dict[str, int] = {}

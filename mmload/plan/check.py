@@ -25,8 +25,6 @@ def check_plan(plan: Plan) -> None:
         raise UsageError(
             f"{plan.meeting.expected} of {plan.workers} workers can't join", "workers counts all of them, local or not"
         )
-    if plan.profile.stamped_s and plan.agent is not None:
-        raise UsageError("an agent takes no stacks with their times", "leave out --stamped-duration")
     if isinstance(plan.load, ClosedLoop) and plan.workers > plan.load.concurrency:
         raise UsageError(
             f"{plan.workers} workers can't share {plan.load.concurrency} requests in flight", "use fewer workers"

@@ -6,8 +6,7 @@ import time
 
 from mmload.model.manifest import ProfileInfo, StampedInfo
 from mmload.model.records import RequestRecord
-from mmload.observe.observer import StackProfiler
-from mmload.observe.stamped import StampedProfiler
+from mmload.observe.observer import StackProfiler, Stamper
 from mmload.session.ledger import Ledger
 
 
@@ -53,8 +52,8 @@ class StampedWindow:
     """Takes stacks with their times from `start_ns` to `end_ns`, after the profile; not at all where these are the
     same, or the profile was refused."""
 
-    def __init__(self, profiler: StampedProfiler, profile: ProfileWindow, start_ns: int, end_ns: int) -> None:
-        self._profiler = profiler
+    def __init__(self, stamper: Stamper, profile: ProfileWindow, start_ns: int, end_ns: int) -> None:
+        self._stamper = stamper
         self._profile = profile
         self._start_ns = start_ns
         self._end_ns = end_ns
@@ -65,14 +64,14 @@ class StampedWindow:
         now_ns = time.monotonic_ns()
         if not self._started and self._start_ns <= now_ns < self._end_ns and not self._refused():
             self._started = True
-            self._profiler.start()
+            self._stamper.start()
         if now_ns >= self._end_ns:
             self.close()
 
     def close(self) -> StampedInfo | None:
         """End it, once, and say what it brought; None where it never began."""
         if self._started and self._info is None:
-            self._info = self._profiler.stop()
+            self._info = self._stamper.stop()
         return self._info
 
     def note(self, ledger: Ledger) -> None:
@@ -83,6 +82,7 @@ class StampedWindow:
                 ledger.warn("no stacks with their times: the profile ended too late for them")
             return
         ledger.note(stamped=info)
+        ledger.warn(*self._stamper.warnings)
         lost = [file for file in info.files if file.error]
         ledger.warn(*(f"no stacks with their times of {file.process}: {file.error}" for file in lost))
         starts_ns = [file.start_ns for file in info.files if file.start_ns is not None]

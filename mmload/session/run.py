@@ -22,7 +22,6 @@ from mmload.model.plan import ClosedLoop, Plan
 from mmload.model.records import RequestRecord
 from mmload.observe.observer import Observer
 from mmload.observe.stacks import worth_profiling
-from mmload.observe.stamped import StampedProfiler
 from mmload.plan.access import request_headers
 from mmload.plan.arrivals import PROFILE_LEAD_S, RunSchedule, build_schedule, main_windows
 from mmload.plan.check import check_meeting, check_plan
@@ -273,7 +272,8 @@ def _send_profile(plan: Plan, target: Target, observer: Observer, crew: Crew) ->
     crew.left_until_ns = start_ns + round((PROFILE_LEAD_S + plan.profile.window_s) * 1e9)
     crew.tracker.enter("profile", start_ns, PROFILE_LEAD_S + plan.profile.window_s)
     window = ProfileWindow(profiler, start_ns + _ATTACH_AFTER_NS, end_ns)
-    stamped = StampedWindow(StampedProfiler(processes, crew.layout, plan.profile), window, end_ns, crew.left_until_ns)
+    stamper = observer.stamper(processes, crew.layout, plan.profile)
+    stamped = StampedWindow(stamper, window, end_ns, crew.left_until_ns)
 
     def turn(records: list[RequestRecord]) -> None:
         window.turn(records)

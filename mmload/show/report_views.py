@@ -208,7 +208,7 @@ def _run(
         panels=panels.get(run.run_id, []),
         bin=f"{run.timeline.bin_s:g} s" if run.timeline else "",
         figures=_figures(summary) if summary is not None and summary.duration_s else None,
-        slow=_plain(run.slow.sentences) if run.slow else [],
+        slow=_plain([*run.slow.sentences, *run.slow.notes]) if run.slow else [],
         slow_table=slow_table(run.slow) if run.slow else None,
         findings=_plain(summary.findings if summary else []),
         warnings=_plain(said),

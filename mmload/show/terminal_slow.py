@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from mmload.analyse.slow import PhaseWall, SlowRequests
-from mmload.show.palette import EMPHASIS, LABEL
+from mmload.show.palette import EMPHASIS, LABEL, WARNING
 from mmload.show.terminal_figures import count, figures
 from mmload.show.terminal_processes import short_name
 from mmload.show.terminal_sheet import Column, Drawn, Sheet, grid, paragraph, separated, styled
@@ -61,3 +61,5 @@ def _notes(found: SlowRequests, sheet: Sheet) -> Iterator[Text]:
     if found.left_out:
         said += f"; {count(found.left_out, 'request')} left out that began or ended while nobody looked"
     yield from paragraph(styled((said, LABEL)), sheet)
+    for note in found.notes:
+        yield from paragraph(styled((note, WARNING)), sheet)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from mmload.errors import FolderError
 from mmload.model.records import Count, Nanoseconds
 from mmload.store.append import write_document
 from mmload.store.layout import RunLayout
@@ -46,4 +47,25 @@ def write_stamped(layout: RunLayout, process: str, stamped: StampedStacks) -> No
 def read_stamped(layout: RunLayout, process: str) -> StampedStacks | None:
     """None where there are none of it. Raises FolderError on damage."""
     path = layout.stamped(process)
-    return read_document(path, StampedStacks) if path.exists() else None
+    if not path.exists():
+        return None
+    stamped = read_document(path, StampedStacks)
+    if why := contradiction(stamped):
+        raise FolderError(f"{path} is damaged: {why}")
+    return stamped
+
+
+def contradiction(stamped: StampedStacks) -> str | None:
+    """What in it can't be so; None where there is nothing."""
+    if stamped.end_ns < stamped.start_ns or stamped.clock_error_ns < 0:
+        return "a window or an error below 0"
+    for thread in stamped.threads:
+        if len(thread.t_ns) != len(thread.stack):
+            return f"{len(thread.t_ns)} times and {len(thread.stack)} stacks of one thread"
+        if thread.t_ns != sorted(thread.t_ns):
+            return "times that go back"
+        if thread.t_ns and not stamped.start_ns <= thread.t_ns[0] <= thread.t_ns[-1] <= stamped.end_ns:
+            return "times outside its own window"
+        if max(thread.stack, default=UNKNOWN) >= len(stamped.stacks):
+            return "a stack that it does not have"
+    return None

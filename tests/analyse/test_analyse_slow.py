@@ -1,5 +1,7 @@
 """What the slowest requests waited for: nothing where a server is even, the planted stall where there is one."""
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,15 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted_waits import STACKS, serve, stamped
 
+from mmload.analyse.flame_slow import slow_document
 from mmload.analyse.phases import Judge
 from mmload.analyse.slow import compare, slow_requests
+from mmload.analyse.slow_known import why_none
 from mmload.analyse.waiting import Kind, Timeline, Waits, timelines
 from mmload.errors import FolderError
+from mmload.model.manifest import ProfileInfo, StampedFile, StampedInfo
+from mmload.model.plan import ProfilePlan
 from mmload.model.records import RequestRecord
 from mmload.plan.phases import PHASES, rules_for
-from mmload.store.append import LineWriter
+from mmload.store.append import LineWriter, write_document
 from mmload.store.read import Run
-from mmload.store.stamped import StampedThread, write_stamped
+from mmload.store.stamped import StampedThread, read_stamped, write_stamped
 
 JUDGE = Judge(rules_for("standin"), {})
 RANKS = ("scheduler_TP0", "scheduler_TP1")
@@ -195,15 +201,106 @@ def test_a_run_without_stamped_stacks_says_nothing(tmp_path):
     assert slow_requests(make_run(tmp_path, "original")) is None
 
 
-def test_a_clock_that_nobody_knows_well_enough_is_not_used(stalled):
+def unsure_of(run, *ranks):
+    """The same with a clock that is badly known."""
+    for rank in ranks:
+        one = msgspec.structs.replace(read_stamped(run.layout, rank), clock_error_ns=80_000_000)
+        write_stamped(run.layout, rank, one)
+    return Run(run.layout.path)
+
+
+def noted(run, **fields):
+    """The run with other fields of its manifest."""
+    write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, **fields))
+    return Run(run.layout.path)
+
+
+def planned(run, **fields):
+    """The run with a plan whose profile is another."""
+    write_document(run.layout.plan, msgspec.structs.replace(run.plan, profile=ProfilePlan(**fields)))
+    return Run(run.layout.path)
+
+
+def files(**errors):
+    return StampedInfo(
+        rate_hz=100, files=[StampedFile(process=name, pid=1, error=error) for name, error in errors.items()]
+    )
+
+
+def without(run):
+    """No stacks with their times."""
     for rank in RANKS:
-        rng = np.random.default_rng(5)
-        unsure = msgspec.structs.replace(stamped(rng, serve(rng, 20, 5.0)), clock_error_ns=80_000_000)
-        write_stamped(stalled.layout, rank, unsure)
-    assert slow_requests(stalled) is None
+        run.layout.stamped(rank).unlink()
+    return run
 
 
-def test_a_damaged_file_is_said(stalled):
-    stalled.layout.stamped(RANKS[0]).write_text("{")
-    with pytest.raises(FolderError, match=r"scheduler_TP0\.stamped\.json is damaged"):
+def asked(run):
+    """There are none although the plan asks for them."""
+    return planned(without(run), stamped_s=5)
+
+
+def calm(run):
+    """Nearly all requests were sent before."""
+    lines = run.layout.requests.read_bytes().splitlines(keepends=True)
+    late = [line for line in lines if b'"late-' in line]
+    run.layout.requests.write_bytes(b"".join([line for line in lines if line not in late] + late[10:14]))
+    return Run(run.layout.path)
+
+
+UNSURE = "nothing is known of scheduler_TP1: its clock is known to 80 ms, not to 50 or better"
+
+
+def test_a_process_of_which_nothing_is_known_is_named_with_the_reason(stalled):
+    run = noted(unsure_of(stalled, "scheduler_TP1"), stamped=files(scheduler_TP0=None, tokenizer="py-spy hung"))
+    found = slow_requests(run)
+    assert found.notes == [UNSURE, "nothing is known of tokenizer: py-spy hung"]
+    assert {thread.process for thread in found.threads.values()} == {"scheduler_TP0"}
+    assert slow_document(run, found).notes[-2:] == found.notes
+    assert slow_requests(noted(stalled, stamped=files(scheduler_TP0=None))).notes == [UNSURE]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda run: unsure_of(run, *RANKS), f"{UNSURE.replace('TP1', 'TP0')}; {UNSURE}"),
+        (lambda run: noted(without(run), stamped=files(scheduler_TP0="py-spy hung")), "of scheduler_TP0: py-spy hung"),
+        (lambda run: noted(without(run), stamped=files(scheduler_TP0=None)), "of scheduler_TP0: its file is gone"),
+        (lambda run: noted(without(run), stamped=files()), "none of the server's processes was seen"),
+        (calm, "4 requests began and ended while stacks were taken, and 23 are needed"),
+        (lambda run: noted(without(run), kind="profile"), "a profile sends no requests"),
+        (lambda run: planned(without(run), enabled=False, stamped_s=5), "took no stacks at all"),
+        (lambda run: planned(without(run)), "took no stacks with their times"),
+        (
+            lambda run: noted(asked(run), status="partial", error="Ctrl-C"),
+            r"ended before .* with their times \(Ctrl-C\)",
+        ),
+        (lambda run: noted(asked(run), profile=ProfileInfo()), "its profile was refused"),
+        (asked, "its profile ended too late"),
+    ],
+)
+def test_why_nothing_is_said_of_slow_requests_is_said(stalled, spoil, why):
+    run = spoil(stalled)
+    assert slow_requests(run) is None
+    absence = why_none(run)
+    assert re.search(why, absence.why)
+    assert absence.mend
+
+
+DAMAGE = {
+    "a window or an error below 0": {"end_ns": 0},
+    "times outside its own window": {"threads": [StampedThread(name="MainThread", t_ns=[1], stack=[0])]},
+    "times that go back": {"threads": [StampedThread(name="MainThread", t_ns=[2, 1], stack=[0, 0])]},
+    "2 times and 1 stacks of one thread": {"threads": [StampedThread(name="MainThread", t_ns=[1, 2], stack=[0])]},
+    "a stack that it does not have": {"stacks": []},
+}
+
+
+@pytest.mark.parametrize("words", ["Input data was truncated", *DAMAGE])
+def test_a_damaged_file_is_said(stalled, words):
+    if words in DAMAGE:
+        one = read_stamped(stalled.layout, RANKS[0])
+        write_stamped(stalled.layout, RANKS[0], msgspec.structs.replace(one, **DAMAGE[words]))
+    else:
+        stalled.layout.stamped(RANKS[0]).write_text("{")
+    with pytest.raises(FolderError, match=rf"scheduler_TP0\.stamped\.json is damaged: {words}"):
         slow_requests(stalled)

@@ -48,16 +48,22 @@ def sleeper():
     process.wait()
 
 
+# What takes stacks, and how it is to.
+STACKS = {
+    "/profile": {"mode": "active", "rate_hz": 10, "duration_s": 60},
+    "/stamp": {"rate_hz": 10, "duration_s": 60},
+}
+
+
 def process_id(pid):
     return {"pid": pid, "start_ticks": read_stat(pid).start_ticks}
 
 
-def profile_of(one, titled):
-    """A request for a profile of all of a server's processes."""
+def asked_of(one, titled, path):
+    """A request for the stacks of all of a server's processes."""
     found = json.loads(one.send("POST", "/find", {"port": titled.port})[1])["processes"]
     processes = [process_id(process["pid"]) for process in found]
-    sought = {"port": titled.port}
-    return {"sought": sought, "processes": processes, "mode": "active", "rate_hz": 10, "duration_s": 60}
+    return {"sought": {"port": titled.port}, "processes": processes, **STACKS[path]}
 
 
 def begun(one, path, body):
@@ -88,7 +94,7 @@ WRONG = {
 def test_who_has_no_token_learns_nothing_not_even_which_paths_there_are(agent):
     one = agent()
     asked = [("GET", "/hello"), ("GET", "/clock"), ("GET", "/"), ("GET", "/nowhere"), ("DELETE", "/find")]
-    asked += [("POST", f"/{path}") for path in ("find", "sample", "profile", "stop", "dump")]
+    asked += [("POST", f"/{path}") for path in ("find", "sample", "profile", "stamp", "stop", "dump")]
     answers = {one.send(*request, headers=headers) for request in asked for headers in WRONG.values()}
     assert answers == {(401, '{"error":"not permitted","hint":""}')}
     refused = [line for line in one.log.splitlines() if "refused" in line]
@@ -135,7 +141,7 @@ def test_paths_outside_and_other_methods_are_refused(agent):
 def test_a_file_can_be_named_in_no_request(agent, server):
     one, titled = agent(), server("sglang::scheduler_TP0")
     sought = {"sought": {"port": titled.port}, "processes": []}
-    for path in ("/sample", "/profile", "/dump"):
+    for path in ("/sample", "/profile", "/stamp", "/dump"):
         for field in ("folder", "file", "name", "output"):
             status, said = one.send("POST", path, {**sought, field: "/etc/passwd"})
             assert status == 400
@@ -207,11 +213,7 @@ def test_a_foreign_pid_is_refused_wherever_it_is_named(agent, server, sleeper):
         status, said = one.send("POST", "/find", {"pids": [titled.pid, pid]})
         assert status == 403
         assert json.loads(said)["error"] == f"pid {pid} is none that this agent may look at"
-    for path, more in (
-        ("/sample", {}),
-        ("/dump", {}),
-        ("/profile", {"mode": "active", "rate_hz": 10, "duration_s": 1}),
-    ):
+    for path, more in {"/sample": {}, "/dump": {}, **STACKS}.items():
         body = {"sought": {"port": titled.port}, "processes": [process_id(titled.pid), process_id(sleeper.pid)], **more}
         status, said = one.send("POST", path, body)
         assert status == 403
@@ -249,16 +251,20 @@ def test_a_process_that_a_told_pid_became_is_a_foreign_one(agent, sleeper):
 def test_sessions_are_counted_and_only_one_profiles(agent, server):
     one, titled = agent(), server("sglang::scheduler_TP0")
     sought = {"sought": {"port": titled.port}, "processes": []}
-    profile = {**sought, "mode": "active", "rate_hz": 10, "duration_s": 60}
+    profile, stamp = ({**sought, **more} for more in STACKS.values())
     streams = [begun(one, "/profile", profile)]
-    assert one.send("POST", "/profile", profile)[0] == 409
+    for path, second in (("/profile", profile), ("/stamp", stamp)):
+        status, said = one.send("POST", path, second)
+        assert status == 409
+        assert "two at once would disturb each other" in json.loads(said)["error"]
     streams += [begun(one, "/sample", sought) for _ in range(7)]
     status, said = one.send("POST", "/sample", sought)
     assert (status, json.loads(said)["error"]) == (503, "8 sessions are open already")
     for stream in streams:
         stream.close()
     one.until(lambda: one.log.count("or is gone") == 8)
-    begun(one, "/profile", profile).close()
+    with begun(one, "/stamp", stamp):
+        assert one.send("POST", "/profile", profile)[0] == 409
 
 
 def test_strangers_that_hold_every_connection_keep_no_driver_out(agent):
@@ -320,23 +326,26 @@ def test_another_protocol_is_refused_in_words(agent):
     one = agent()
     headers = {"Authorization": f"Bearer {TOKEN}", "X-Mmload-Protocol": "99"}
     status, said = one.send("POST", "/find", {"port": 1}, headers)
-    assert (status, json.loads(said)["error"]) == (400, "this agent speaks protocol 1")
+    assert (status, json.loads(said)["error"]) == (400, "this agent speaks protocol 2")
     assert one.send("GET", "/hello", headers=headers)[0] == 200
 
 
-def test_a_driver_that_vanishes_takes_its_py_spy_with_it(agent, server):
+@pytest.mark.parametrize("path", STACKS)
+def test_a_driver_that_vanishes_takes_its_py_spy_with_it(agent, server, path):
     one, titled = agent(), server("sglang::scheduler_TP0")
-    stream = begun(one, "/profile", profile_of(one, titled))
+    stream = begun(one, path, asked_of(one, titled, path))
     one.until(one.profilers)
     stream.close()
     one.until(lambda: not one.children())
     assert one.send("GET", "/hello")[0] == 200
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_in_order_with_what_it_started(agent, server, number, code):
+@pytest.mark.parametrize(
+    ("number", "code", "path"), [(signal.SIGINT, 130, "/profile"), (signal.SIGTERM, 143, "/stamp")]
+)
+def test_a_signal_ends_it_in_order_with_what_it_started(agent, server, number, code, path):
     one, titled = agent(), server("sglang::scheduler_TP0")
-    stream = begun(one, "/profile", profile_of(one, titled))
+    stream = begun(one, path, asked_of(one, titled, path))
     spies = one.until(one.profilers)
     scratch = list(Path("/dev/shm").glob(f"mmload-{one.process.pid}-*"))
     assert one.end(number) == code
@@ -348,9 +357,10 @@ def test_a_signal_ends_it_in_order_with_what_it_started(agent, server, number, c
     assert not any(spy.is_running() for spy in spies)
 
 
-def test_a_killed_agent_leaves_no_py_spy_behind(agent, server):
+@pytest.mark.parametrize("path", STACKS)
+def test_a_killed_agent_leaves_no_py_spy_behind(agent, server, path):
     one, titled = agent(), server("sglang::scheduler_TP0")
-    with begun(one, "/profile", profile_of(one, titled)):
+    with begun(one, path, asked_of(one, titled, path)):
         spies = one.until(one.profilers)
         one.end(signal.SIGKILL)
     assert spies

@@ -247,7 +247,7 @@ def plays_agent(monkeypatch):
 @pytest.mark.parametrize(
     ("status", "text", "words"),
     [
-        (200, '{"protocol": 2, "version": "9.9"}', "is of mmload 9.9 .protocol 2., and this is mmload"),
+        (200, '{"protocol": 1, "version": "0.9"}', "is of mmload 0.9 .protocol 1., and this is mmload"),
         (200, "<html>", "answers, but not as an agent does"),
         (404, "not here", "answers, but not as an agent does"),
         (401, '{"error": "not permitted"}', "refuses the token in .MMLOAD_AGENT_TOKEN"),

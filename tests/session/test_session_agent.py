@@ -48,6 +48,15 @@ def test_a_server_on_another_host_is_sampled_and_profiled_there_on_the_drivers_c
         "scheduler_TP0",
         "scheduler_TP1",
     }
+    stamped = manifest["stamped"]["files"]
+    assert {file["process"]: file["error"] for file in stamped} == dict.fromkeys(
+        ("tokenizer", "scheduler_TP0", "scheduler_TP1")
+    )
+    phases = {phase["name"]: phase for phase in manifest["phases"]}
+    for file in stamped:
+        assert phases["profile"]["end_ns"] <= file["start_ns"] < file["end_ns"] < last_ns + 60e9
+        stored = json.loads((run.run_folder / "stacks" / f"{file['process']}.stamped.json").read_text())
+        assert (stored["start_ns"], stored["end_ns"]) == (file["start_ns"], file["end_ns"])
     summary = json.loads(run.stdout)
     assert {"tokenizer", "scheduler_TP0", "scheduler_TP1", "generator-0"} <= set(summary["cpu"])
     assert summary["cpu"]["scheduler_TP0"]["stack_samples"] > 0
@@ -99,6 +108,23 @@ def test_an_agent_that_is_killed_in_mid_run_makes_it_invalid_and_what_was_measur
     assert run.document("summary.json")["requests"] > 0
     assert server.process.poll() is None
     assert gone(everything)
+
+
+def test_an_agent_that_is_killed_while_it_stamps_is_said_of_each_process(agent, mmload, standin):
+    server, one = standin(), agent()
+    load = ("--rate", "20", "--warmup", "0s", "--duration", "1s", "--profile-duration", "1s")
+    run = mmload("run", *load, "--stamped-duration", "60s", "--url", server.url, "--agent", one.url)
+    run.until(lambda: " stamps " in one.log and one.profilers())
+    one.end(signal.SIGKILL)
+    run.finish()
+    assert run.code == 4
+    manifest = run.document("manifest.json")
+    assert manifest["profile"]["samples"] > 0
+    for file in manifest["stamped"]["files"]:
+        assert f"the agent at {one.url}" in file["error"]
+        assert f"no stacks with their times of {file['process']}: {file['error']}" in manifest["warnings"]
+    assert run.document("summary.json")["requests"] > 0
+    assert {path.stem for path in (run.run_folder / "stacks").glob("*.folded")} >= {"scheduler_TP0", "scheduler_TP1"}
 
 
 def test_a_killed_driver_ends_its_sessions_on_the_agents_side(agent, mmload, standin):

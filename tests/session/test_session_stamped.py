@@ -1,13 +1,17 @@
 """Stacks with their times, after the profile of a run: what the slowest requests waited for."""
 
 import json
+import re
 import time
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from mmload.analyse.slow import slow_requests
+from mmload.cli import app
 from mmload.model.manifest import ProfileInfo, StampedFile, StampedInfo
+from mmload.model.plan import AgentPlan
 from mmload.selftest.plants import STALL_S
 from mmload.selftest.workbench import Setup
 from mmload.session.profile import StampedWindow
@@ -30,11 +34,11 @@ class Notes:
         self.stamped = stamped
 
 
-class Profiler:
+class Stamper:
     """Brings what it is told to."""
 
     def __init__(self, *files):
-        self.files, self.calls = files, []
+        self.files, self.calls, self.warnings = files, [], []
 
     def start(self):
         self.calls.append("start")
@@ -54,10 +58,10 @@ class Profile:
         return ProfileInfo(mode=self.mode)
 
 
-def noted(profiler, start_s, end_s, mode="active"):
+def noted(stamper, start_s, end_s, mode="active"):
     """The notes of a window that begins and ends in so many seconds from now, after a profile in that mode."""
     now_ns = time.monotonic_ns()
-    window = StampedWindow(profiler, Profile(mode), now_ns + round(start_s * 1e9), now_ns + round(end_s * 1e9))
+    window = StampedWindow(stamper, Profile(mode), now_ns + round(start_s * 1e9), now_ns + round(end_s * 1e9))
     window.turn()
     notes = Notes()
     window.note(notes)
@@ -67,32 +71,38 @@ def noted(profiler, start_s, end_s, mode="active"):
 
 def test_the_window_is_from_the_first_stack_to_the_last_and_what_was_lost_is_said():
     good = [StampedFile(process=name, pid=1, start_ns=a, end_ns=b) for name, a, b in (("x", 5, 80), ("y", 7, 90))]
-    profiler = Profiler(*good, StampedFile(process="z", pid=2, error="py-spy hung"))
-    notes = noted(profiler, -1, 3600)
-    assert profiler.calls == ["start", "stop"]
+    stamper = Stamper(*good, StampedFile(process="z", pid=2, error="py-spy hung"))
+    notes = noted(stamper, -1, 3600)
+    assert stamper.calls == ["start", "stop"]
     assert set(notes.phases) == {("stamped", 5, 90)}
     assert set(notes.warnings) == {"no stacks with their times of z: py-spy hung"}
     assert len(notes.stamped.files) == 3
 
 
 def test_a_window_without_any_stack_is_no_phase():
-    assert noted(Profiler(StampedFile(process="z", pid=2, error="py-spy hung")), -1, 3600).phases == []
+    assert noted(Stamper(StampedFile(process="z", pid=2, error="py-spy hung")), -1, 3600).phases == []
 
 
 @pytest.mark.parametrize(("start_s", "end_s", "said"), [(-2, -1, 1), (-1, -1, 0), (3600, 3700, 0)])
 def test_a_window_that_was_never_entered_is_said_if_its_time_has_passed(start_s, end_s, said):
-    profiler = Profiler()
-    notes = noted(profiler, start_s, end_s)
-    assert profiler.calls == []
+    stamper = Stamper()
+    notes = noted(stamper, start_s, end_s)
+    assert stamper.calls == []
     assert set(notes.warnings) == set(["no stacks with their times: the profile ended too late for them"] * said)
     assert notes.stamped is None
 
 
+def test_what_the_stamper_warns_of_is_a_warning_of_the_run():
+    stamper = Stamper()
+    stamper.warnings.append("no source lines")
+    assert set(noted(stamper, -1, 3600).warnings) == {"no source lines"}
+
+
 @pytest.mark.parametrize("end_s", [-1, 3600])
 def test_where_the_profile_was_refused_nothing_more_is_tried_or_said(end_s):
-    profiler = Profiler()
-    notes = noted(profiler, -2, end_s, mode="none")
-    assert (profiler.calls, notes.warnings, notes.stamped) == ([], [], None)
+    stamper = Stamper()
+    notes = noted(stamper, -2, end_s, mode="none")
+    assert (stamper.calls, notes.warnings, notes.stamped) == ([], [], None)
 
 
 @pytest.mark.live
@@ -121,23 +131,35 @@ def files_of_profile(manifest, process):
     return file["segments"]
 
 
-@pytest.mark.live
-def test_an_agent_can_not_be_asked_for_them(mmload):
-    asked = ("--agent", "http://127.0.0.1:9", "--url", "http://127.0.0.1:9", "--stamped-duration", "2s")
-    run = mmload("run", "--rate", "20", *asked).finish()
-    assert run.code == 2
-    assert "an agent takes no stacks with their times" in run.stderr
-
-
-@pytest.mark.live
-@pytest.mark.alone
-def test_a_planted_stall_is_what_the_slowest_requests_waited_for(tmp_path):
+def stalling():
+    """The plan of a run whose second rank stands still now and then."""
     plan = Setup(variant="planted-stall", rate_rps=50, duration_s=1, profile_s=1).plan()
-    plan = msgspec.structs.replace(plan, profile=msgspec.structs.replace(plan.profile, stamped_s=2.5))
-    run = run_session(plan, tmp_path, lambda _view: None, lambda _run: None)
+    return msgspec.structs.replace(plan, profile=msgspec.structs.replace(plan.profile, stamped_s=2.5))
+
+
+def assert_the_stall_is_named(run):
     found = slow_requests(run)
     assert found.slow_wait_ms > 500 * STALL_S > found.rest_wait_ms
     assert found.sentences[1].startswith("scheduler_TP1 spent ")
     assert " of it in materialise (" in found.sentences[1]
     stacks = found.threads["scheduler_TP1"].stacks
     assert "_stand_still" in max(stacks, key=lambda stack: stacks[stack].slow_ms - stacks[stack].rest_ms)
+
+
+@pytest.mark.live
+@pytest.mark.alone
+def test_a_planted_stall_is_what_the_slowest_requests_waited_for(tmp_path):
+    assert_the_stall_is_named(run_session(stalling(), tmp_path, lambda _view: None, lambda _run: None))
+
+
+@pytest.mark.live
+@pytest.mark.alone
+def test_an_agent_on_the_servers_host_lets_the_same_be_said(agent, standin, tmp_path):
+    plan = stalling()
+    url, there = standin("--", "--variant", plan.variant, *plan.engine_args).url, agent()
+    plan = msgspec.structs.replace(plan, url=url, engine=None, engine_args=(), agent=AgentPlan(url=there.url))
+    run = run_session(plan, tmp_path, lambda _view: None, lambda _run: None)
+    assert_the_stall_is_named(run)
+    shown = CliRunner().invoke(app, ["flame", str(run.layout.path), "--slow"], env={"COLUMNS": "140"})
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"scheduler_TP1 spent \d+ ms of it in materialise \(", shown.output)

@@ -69,6 +69,13 @@ def test_it_is_said_that_nothing_was_found():
     assert "no phase took more of it than chance" in text
 
 
+def test_processes_of_which_nothing_is_known_are_said():
+    found = msgspec.structs.replace(FOUND, notes=["nothing is known of tokenizer: py-spy \x1b[2J hung"])
+    text = drawn(render_slow(found), 80)
+    assert text.splitlines()[-1].startswith("nothing is known of tokenizer: py-spy ")
+    assert "\x1b" not in text
+
+
 def test_a_threads_name_can_not_steer_the_terminal():
     threads = {"tokenizer, thread \x1b[2J;": FOUND.threads["scheduler_TP1"]}
     assert "\x1b" not in drawn(render_slow(msgspec.structs.replace(FOUND, threads=threads)), 80)
