@@ -3,7 +3,8 @@
 CPU ms of a stack per request = total CPU of its process in the measure window x the stack's share of it in the profile
 window / correct answers in the measure window
 
-so a saving elsewhere changes nothing here, as it would in shares. Without requests it is CPU ms in the profile window.
+so a saving elsewhere changes nothing here, as it would in shares. Without requests it is CPU ms a second of the profile
+window.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 from mmload.analyse import load
 from mmload.analyse.cpu import ProcessSeries, total_pct
 from mmload.analyse.cpu_work import WorkShare
+from mmload.analyse.looking import profile_window
 from mmload.analyse.phase_costs import MS_PER_PCT
 from mmload.analyse.phases import Judge
 from mmload.analyse.run_cpu import RunCpu
@@ -57,12 +59,15 @@ class ProcessFlame(msgspec.Struct, frozen=True, kw_only=True):
 
 class FlameProfile(msgspec.Struct, frozen=True, kw_only=True):
     """All processes that have stacks, of a run or of several: the ranks in their order, then the others by name. name:
-    the run-id, or the variant and how many runs. left_out: those of them without stacks."""
+    the run-id, or the variant and how many runs. modes: of their profiles. left_out: those of the runs without stacks.
+    absent: process -> why it has none."""
 
     name: str
     variant: str
     runs: int = 1
+    modes: tuple[str, ...] = ()
     left_out: list[str] = []
+    absent: dict[str, str] = {}
     unit: FlameUnit
     processes: dict[str, ProcessFlame]
     judge: Judge
@@ -74,7 +79,7 @@ def flame_profile(*runs: Run, per_request: bool = True) -> FlameProfile:
     bare = [run for run in runs if not any(run.stacks.values())]
     runs = tuple(run for run in runs if run not in bare)
     if not runs:
-        raise FolderError(f"{bare[0].run_id} has no stacks", f"it was made {_without_stacks(bare[0])}")
+        raise FolderError(f"{bare[0].run_id} has no stacks", _without_stacks(bare[0]))
     scales = [_per_request_ms(run) if per_request else None for run in runs]
     if None in scales:
         scales = [None] * len(runs)
@@ -83,19 +88,21 @@ def flame_profile(*runs: Run, per_request: bool = True) -> FlameProfile:
         name=first.run_id if len(runs) == 1 else f"{first.manifest.variant}, {len(runs)} runs",
         variant=first.manifest.variant,
         runs=len(runs),
+        modes=tuple(dict.fromkeys(run.manifest.profile.mode for run in runs)),
         left_out=[run.run_id for run in bare],
-        unit="cpu_ms" if None in scales else "cpu_ms_per_request",
+        absent={name: why for run in runs for name, why in _absent(run).items()},
+        unit="cpu_ms_per_s" if None in scales else "cpu_ms_per_request",
         processes=_together([_processes(run, own) for run, own in zip(runs, scales, strict=True)]),
         judge=Judge(rules_for(first.manifest.engine), dict(ChainMap(*(read_source(run.layout) for run in runs)))),
     )
 
 
 def _processes(run: Run, scales: Mapping[str, float] | None) -> dict[str, ProcessFlame]:
-    """In order. scales: CPU ms per request of each process; None for the CPU ms of its profile window."""
+    """In order. scales: CPU ms per request of each process; None for its CPU ms a second of the profile window."""
     known = run.once(RunCpu)
 
     def whole_ms(name: str) -> float:
-        return _profiled_ms(run, name) if scales is None else scales.get(name, 0.0)
+        return _ms_per_s(run, name) if scales is None else scales.get(name, 0.0)
 
     names = sorted(run.stacks, key=lambda name: _place(name, known.series))
     return {
@@ -149,13 +156,21 @@ def _process(
     )
 
 
-def _profiled_ms(run: Run, name: str) -> float:
-    """CPU in the profile window: as the kernel counted it, else as many ticks as there are samples."""
+def _ms_per_s(run: Run, name: str) -> float:
+    """CPU in the profile window: as the kernel counted it, else by samples."""
     threads = read_threads(run.layout, name)
-    if threads is not None:
-        return 1000 * sum(thread.cpu_s for thread in threads.threads)
-    rate_hz = run.manifest.profile.rate_hz
-    return 1000 * sum(run.stacks[name].values()) / rate_hz if rate_hz else 0.0
+    if threads is not None and threads.seconds > 0:
+        return 1000 * sum(thread.cpu_s for thread in threads.threads) / threads.seconds
+    window = profile_window(run.manifest)
+    ticks = run.manifest.profile.rate_hz * (window.length_s if window else run.plan.profile.duration_s)
+    return 1000 * sum(run.stacks[name].values()) / ticks if ticks else 0.0
+
+
+def _absent(run: Run) -> dict[str, str]:
+    """Those of the profiled processes and of the ranks that have no stacks, and why."""
+    whys = {file.process: file.error or "its profile is empty" for file in run.manifest.profile.files}
+    ranks = dict.fromkeys((rank.name for rank in run.manifest.ranks if rank.name), "nobody profiled it")
+    return {name: why for name, why in (ranks | whys).items() if not run.stacks.get(name)}
 
 
 def _place(name: str, series: Mapping[str, ProcessSeries]) -> tuple[bool, int, str]:
@@ -165,6 +180,9 @@ def _place(name: str, series: Mapping[str, ProcessSeries]) -> tuple[bool, int, s
 
 
 def _without_stacks(run: Run) -> str:
-    if run.manifest.profile.mode == "none":
-        return "without a profile, or the kernel refused one (see its warnings)"
-    return "with a profile that brought none (see its warnings)"
+    profile = run.manifest.profile
+    if profile.samples:
+        return f"its profile had {profile.samples:,} samples: their files in {run.layout.stacks} are gone"
+    if profile.mode == "none":
+        return "it was made without a profile, or the kernel refused one (see its warnings)"
+    return "it was made with a profile that brought none (see its warnings)"

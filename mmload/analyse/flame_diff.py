@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mmload.analyse.flame_tree import Forest, SideCosts
 from mmload.model.flame import CHANGE_WORDS, ChangeWord, FlameChange
 
-CONFIDENCE = 0.99  # of each node's bounds, two-sided: one node in a hundred is coloured by chance
+CONFIDENCE = 0.999  # of each node's bounds, two-sided: a view has hundreds, and none should be coloured by chance
 BETWEEN_STARTS = 0.05  # relative standard deviation of a node's CPU between starts of one server
 
 THIS, BASE = 0, 1

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from mmload.analyse.flame import FlameProfile, ProcessFlame
-from mmload.analyse.flame_diff import changes, differences
+from mmload.analyse.flame_diff import CONFIDENCE, changes, differences
 from mmload.analyse.flame_tree import Forest, Frames, forest
-from mmload.model.flame import VALUE_UNIT_MS, FlameDocument, FlameNodes, FlameUnit, FlameView
+from mmload.model.flame import CHANGE_WORDS, VALUE_UNIT_MS, FlameDocument, FlameNodes, FlameUnit, FlameView
 from mmload.plan.phases import PHASES
 
 ALL_RANKS = "all-ranks"
 _UNITS: dict[FlameUnit, str] = {
     "cpu_ms_per_request": "CPU milliseconds per request",
-    "cpu_ms": "CPU milliseconds in the profile window",
+    "cpu_ms_per_s": "CPU milliseconds a second of the profile window",
     "wall_ms_per_request": "milliseconds per request",
 }
 
@@ -27,13 +28,16 @@ def flame_document(this: FlameProfile, base: FlameProfile | None = None, notes: 
     if len({side.unit for side in sides}) > 1:
         raise ValueError("the sides of a difference have different units")
     frames = Frames()
-    views = [_view(name, members, sides, frames) for name, members in _views(sides)]
+    views = [_view(members, sides, frames) for members in _views(sides)]
     return FlameDocument(
         title=this.variant if base is None else f"{this.variant} against {base.variant}",
         notes=[f"widths are {_UNITS[this.unit]}", *_means(sides), *notes, *_troubles(sides)],
         unit=this.unit,
         this=this.name,
         base=None if base is None else base.name,
+        this_runs=this.runs,
+        base_runs=1 if base is None else base.runs,
+        confidence=None if base is None else CONFIDENCE,
         phases=list(PHASES),
         frames=frames.frames,
         views=views,
@@ -50,31 +54,59 @@ def is_rank(view: str) -> bool:
     return view.startswith("scheduler_")
 
 
-def _views(sides: Sequence[FlameProfile]) -> Iterator[tuple[str, list[str]]]:
-    """(view, the processes in it)."""
-    processes = {name: process for side in reversed(sides) for name, process in side.processes.items()}
-    names = [*dict.fromkeys(name for side in sides for name in side.processes)]
-    ranks = [name for name in names if processes[name].role == "scheduler"]
+class _Members(NamedTuple):
+    """The processes of a view. doubted: its differences are no evidence."""
+
+    view: str
+    processes: list[str]
+    doubted: bool
+
+
+def _views(sides: Sequence[FlameProfile]) -> Iterator[_Members]:
+    """All ranks that every side has, then each process."""
+    roles = {name: process.role for side in reversed(sides) for name, process in side.processes.items()}
+    names = list(dict.fromkeys(name for side in sides for name in side.processes))
+    everywhere = [name for name in names if all(name in side.processes for side in sides)]
+    modes = {mode for side in sides for mode in side.modes}
+    doubted = {name for name in names if name not in everywhere or len(modes) > 1}
+    doubted |= {name for side in sides for name, process in side.processes.items() if process.trouble}
+    ranks = [name for name in everywhere if roles[name] == "scheduler"]
     if len(ranks) > 1 and sides[0].unit != "wall_ms_per_request":  # what ranks wait for at once does not add up
-        yield ALL_RANKS, ranks
-    yield from ((name, [name]) for name in names)
+        yield _Members(ALL_RANKS, ranks, not doubted.isdisjoint(ranks))
+    yield from (_Members(name, [name], name in doubted) for name in names)
 
 
-def _view(name: str, members: Sequence[str], sides: Sequence[FlameProfile], frames: Frames) -> FlameView:
-    parts = [[(side, side.processes[member]) for member in members if member in side.processes] for side in sides]
+def _view(members: _Members, sides: Sequence[FlameProfile], frames: Frames) -> FlameView:
+    parts = [[(side, side.processes[name]) for name in members.processes if name in side.processes] for side in sides]
     grown = forest([[(process.stacks, side.judge) for side, process in part] for part in parts], frames)
-    has_base, runs = len(sides) > 1, [side.runs for side in sides]
+    is_union, has_base, runs = members.view == ALL_RANKS, len(sides) > 1, [side.runs for side in sides]
     samples, ms = ([int(one) for one in grown.own.samples.sum(axis=1)], grown.own.ms.sum(axis=1).tolist())
-    return FlameView(
-        id=name,
-        label="all ranks" if name == ALL_RANKS else label_of(name),
-        about=f"{len(members)} ranks together" if name == ALL_RANKS else _about(parts[0][0][1] if parts[0] else None),
+    view = FlameView(
+        id=members.view,
+        label="all ranks" if is_union else label_of(members.view),
+        about=f"{len(members.processes)} ranks together" if is_union else _about(parts),
         samples=samples[0],
         value_ms=ms[0],
         base_samples=samples[1] if has_base else None,
         base_value_ms=ms[1] if has_base else None,
         nodes=flame_nodes(grown, runs),
         changes=changes(grown, runs) if has_base else [],
+    )
+    return unjudged(view) if has_base and members.doubted else view
+
+
+def is_judged(view: FlameView) -> bool:
+    """Whether its words say anything."""
+    return not view.changes or view.changes[0].own_word != "not judged"
+
+
+def unjudged(view: FlameView) -> FlameView:
+    """The same without a word on what differs."""
+    words = [CHANGE_WORDS.index("not judged")] * len(view.nodes.word)
+    return msgspec.structs.replace(
+        view,
+        nodes=msgspec.structs.replace(view.nodes, word=words),
+        changes=[msgspec.structs.replace(change, word="not judged", own_word="not judged") for change in view.changes],
     )
 
 
@@ -99,8 +131,12 @@ def flame_nodes(grown: Forest, runs: Sequence[int] = (1, 1)) -> FlameNodes:
     )
 
 
-def _about(process: ProcessFlame | None) -> str:
-    return "only in the base" if process is None else process.name
+def _about(parts: Sequence[Sequence[tuple[FlameProfile, ProcessFlame]]]) -> str:
+    """Of a process: its name, or which side alone has it."""
+    alone = [part for part in parts if part]
+    if len(alone) < len(parts):
+        return "only in the base" if not parts[0] else "not in the base"
+    return parts[0][0][1].name
 
 
 def _means(sides: Sequence[FlameProfile]) -> Iterator[str]:
@@ -111,6 +147,12 @@ def _means(sides: Sequence[FlameProfile]) -> Iterator[str]:
 def _troubles(sides: Sequence[FlameProfile]) -> Iterator[str]:
     for side in sides:
         yield from (f"{run_id} has no stacks and is left out" for run_id in side.left_out)
+        yield from (f"{label_of(name)} has no stacks in {side.name}: {why}" for name, why in side.absent.items())
         for process in side.processes.values():
             if process.trouble:
                 yield f"poor profile of {process.name} in {side.name}: {process.trouble}"
+    if len(sides) > 1:
+        shared = sides[0].processes.keys() & sides[1].processes.keys()
+        lone = [label_of(name) for side in sides for name in side.processes if name not in shared]
+        if lone:
+            yield f"not judged, for one side alone has stacks of them: {', '.join(lone)}"

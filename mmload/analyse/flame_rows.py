@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,16 +12,11 @@ from mmload.analyse.flame_tree import with_callees
 from mmload.model.flame import CHANGE_WORDS, VALUE_UNIT_MS, ChangeWord, FlameDocument, FlameFrame, FlameView
 
 LEAST_SHARE = 0.005  # of all that is shown, for a row
+_AROUND = 8  # rows of a difference, where less differs
+_DIFFERING = [CHANGE_WORDS.index(word) for word in ("more", "less", "appeared", "vanished")]
 _PASSED_THROUGH = 0.97  # of what a node costs is one thing that it called: it says nothing by itself
 
 Values = NDArray[np.float64]
-
-
-class Selection(msgspec.Struct, frozen=True):
-    """What is looked at. phases: empty for all. function: stacks through a function that this matches, None for all."""
-
-    phases: tuple[str, ...] = ()
-    function: re.Pattern[str] | None = None
 
 
 class FlameRow(NamedTuple):
@@ -43,34 +36,49 @@ class FlameRow(NamedTuple):
 
 
 class FlameTable(NamedTuple):
-    """Rows of several views side by side. total_ms, base_total_ms: by view, of all that was selected. left_out: nodes
-    that are too small for a row, or beyond the most."""
+    """Rows of several views side by side. total_ms, base_total_ms: by view, of all in it. left_out: nodes that are too
+    small for a row, or beyond the most; outside_ms: what is below none of the rows, on this side."""
 
     views: Sequence[FlameView]
     rows: Sequence[FlameRow]
     total_ms: Sequence[float]
     base_total_ms: Sequence[float]
     left_out: int
+    outside_ms: float
 
 
-def flame_table(document: FlameDocument, views: Sequence[FlameView], selection: Selection, most: int) -> FlameTable:
-    """The views' nodes laid on top of each other, at most `most` rows, those that cost most."""
+def flame_table(document: FlameDocument, views: Sequence[FlameView], most: int) -> FlameTable:
+    """The views' nodes laid on top of each other, at most `most` rows: those that cost most; of a difference those that
+    differ most by more than chance, and some around them."""
     paths = _Paths(document, views)
-    own = paths.own * _selected(paths, document, selection)
-    total = with_callees(own, paths.parent)
+    total = with_callees(paths.own, paths.parent)
     weight = total.max(axis=0).sum(axis=0)  # of the larger side, over all views
     whole = weight[paths.parent < 0].sum()
-    passing = _passing(paths.parent, weight, own.max(axis=0).sum(axis=0))
-    worth = np.flatnonzero((weight >= LEAST_SHARE * whole) & (weight > 0) & ~passing)
-    chosen = set(worth[np.argsort(-weight[worth], kind="stable")][:most].tolist())
-    all_of = [side.sum(axis=1).tolist() for side in own]
+    passing = _passing(paths.parent, weight, paths.own.max(axis=0).sum(axis=0))
+    worth = (weight >= LEAST_SHARE * whole) & (weight > 0) & ~passing
+    chosen = _chosen(worth, weight, most)
+    if document.base is not None:
+        differs = np.isin(paths.word, _DIFFERING)
+        by_difference = np.abs(total[0] - total[1]).sum(axis=0)
+        around = chosen[: max(0, min(most, _AROUND) - int((worth & differs).sum()))]
+        chosen = [*_chosen(worth & differs, by_difference, most), *around]
+    is_shown = np.zeros(len(weight), np.bool_)
+    is_shown[chosen] = True
+    all_of = [side.sum(axis=1).tolist() for side in paths.own]
     return FlameTable(
         views=views,
-        rows=list(_rows(document, paths, own, total, chosen)),
+        rows=list(_rows(document, paths, paths.own, total, set(chosen))),
         total_ms=all_of[0],
         base_total_ms=all_of[1] if len(all_of) > 1 else [],
-        left_out=int(((weight > 0) & ~passing).sum()) - len(chosen),
+        left_out=int(((weight > 0) & ~passing & ~is_shown).sum()),
+        outside_ms=float(paths.own[0][:, ~_below(is_shown, paths.parent)].sum()),
     )
+
+
+def _chosen(worth: NDArray[np.bool_], by: Values, most: int) -> list[int]:
+    """The most of those worth a row, by what they have the most of."""
+    places = np.flatnonzero(worth)
+    return [int(place) for place in places[np.argsort(-by[places], kind="stable")][:most]]
 
 
 class _Paths:
@@ -100,23 +108,19 @@ def _placed(view: FlameView, places: dict[tuple[int, int, int], int]) -> Iterato
         yield found[-1]
 
 
-def _selected(paths: _Paths, document: FlameDocument, selection: Selection) -> NDArray[np.bool_]:
-    wanted = [not selection.phases or phase in selection.phases for phase in document.phases]
-    chosen = np.array(wanted, np.bool_)[paths.phase]
-    if selection.function is None:
-        return chosen
-    matching = [selection.function.search(frame.function) is not None for frame in document.frames]
-    through = np.zeros(len(paths.parent), np.bool_)
-    for place, (parent, frame) in enumerate(zip(paths.parent.tolist(), paths.frame.tolist(), strict=True)):
-        through[place] = matching[frame] or (parent >= 0 and through[parent])
-    return chosen & through
-
-
 def _passing(parent: NDArray[np.int64], weight: Values, own: Values) -> NDArray[np.bool_]:
     largest = np.zeros(len(parent))
     below = parent >= 0
     np.maximum.at(largest, parent[below], weight[below])
     return (largest >= _PASSED_THROUGH * weight) & (own < (1 - _PASSED_THROUGH) * weight)
+
+
+def _below(is_shown: NDArray[np.bool_], parent: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which nodes are shown or below one that is."""
+    found: list[bool] = []
+    for shown, above in zip(is_shown.tolist(), parent.tolist(), strict=True):
+        found.append(shown or (above >= 0 and found[above]))
+    return np.array(found, np.bool_)
 
 
 def _rows(document: FlameDocument, paths: _Paths, own: Values, total: Values, chosen: set[int]) -> Iterator[FlameRow]:

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from mmload.analyse.phases import Judge
 from mmload.analyse.slow_known import FEWEST_REST, FEWEST_SLOW, known_stacks, waits_within
-from mmload.analyse.waiting import Timeline, Values, Waits, timelines
+from mmload.analyse.stacks import parse_frame
+from mmload.analyse.waiting import Kind, Timeline, Values, Waits, timelines
 from mmload.plan.phases import PhaseName, rules_for
 from mmload.store.read import Run
 from mmload.store.stacks import read_source
@@ -35,16 +36,19 @@ _FEWEST_ELSEWHERE = 10
 _CHANCE = 0.01  # that any phase is named although none has anything to do with it
 _LEAST_PART = 0.25  # of what the slow waited longer: less is no reason for it
 _MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+_NONE_NAMED = "no phase took more of it than chance: they waited for the same as the others, longer"
 
 
 class PhaseWall(msgspec.Struct, frozen=True, kw_only=True):
     """A thread's time in one phase while a request waited, in milliseconds a request. blocked_ms: of slow_ms, in
-    functions that may sleep until another process, or the device, has done something. more_ms: beyond what a wait as
-    long as that of the slow holds of it elsewhere, with bounds; named: that is more than chance."""
+    functions that may sleep until another process, or the device, has done something; mostly: the innermost function of
+    the most of it. more_ms: beyond what a wait as long as that of the slow holds of it elsewhere, with bounds; named:
+    that is more than chance."""
 
     slow_ms: float
     rest_ms: float
     blocked_ms: float = 0.0
+    mostly: str = ""
     more_ms: float
     low_ms: float
     high_ms: float
@@ -52,12 +56,13 @@ class PhaseWall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StackWall(NamedTuple):
-    """A stack's part of the same. samples: the profiler's ticks that the time of all requests together stands for."""
+    """A stack's part of the same, in milliseconds a request. usual_ms: what a wait as long as that of the slow holds of
+    it elsewhere. samples: the looks that found it while any of these waited."""
 
     slow_ms: float
-    rest_ms: float
+    usual_ms: float
     slow_samples: int
-    rest_samples: int
+    usual_samples: int
 
 
 class ThreadWall(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +88,11 @@ class SlowRequests(msgspec.Struct, frozen=True, kw_only=True):
     threads: dict[str, ThreadWall]
     sentences: list[str] = []
     notes: list[str] = []
+
+    @property
+    def said(self) -> list[str]:
+        """The sentences, and where none names a phase, one that says so."""
+        return self.sentences if len(self.sentences) > 1 else [*self.sentences, _NONE_NAMED]
 
 
 def slow_requests(run: Run, share: float = 0.01) -> SlowRequests | None:
@@ -121,7 +131,9 @@ def compare(threads: Mapping[str, Timeline], waits: Waits, share: float) -> Slow
         spells=chance.spells,
         slow_wait_ms=float(slow.ms.mean()),
         rest_wait_ms=float(rest.ms.mean()),
-        threads={name: _thread(thread, in_phase[name], chance, slow, rest) for name, thread in threads.items()},
+        threads={
+            name: _thread(thread, in_phase[name], chance, slow, waits.of(elsewhere)) for name, thread in threads.items()
+        },
     )
     return msgspec.structs.replace(found, sentences=[_who(found), *_named(found)])
 
@@ -168,23 +180,41 @@ class _Chance(NamedTuple):
 
 
 def _thread(
-    thread: Timeline, in_phase: Mapping[PhaseName, Values], chance: _Chance, slow: Waits, rest: Waits
+    thread: Timeline, in_phase: Mapping[PhaseName, Values], chance: _Chance, slow: Waits, elsewhere: Waits
 ) -> ThreadWall:
-    slow_ms, rest_ms = thread.stacks_ms(slow), thread.stacks_ms(rest)
-    walls = {phase: chance.wall(phase, ms, thread.tick_ms) for phase, ms in in_phase.items()}
-    for phase, wall in walls.items():
-        blocked_ms = sum(ms for kind, ms in slow_ms.items() if kind.phase == phase and kind.blocks)
-        walls[phase] = msgspec.structs.replace(wall, blocked_ms=blocked_ms / len(slow.due_ns))
-    stacks = {
-        kind.stack: StackWall(
-            slow_ms=slow_ms.get(kind, 0.0) / len(slow.due_ns),
-            rest_ms=rest_ms.get(kind, 0.0) / len(rest.due_ns),
-            slow_samples=round(slow_ms.get(kind, 0.0) / thread.tick_ms),
-            rest_samples=round(rest_ms.get(kind, 0.0) / thread.tick_ms),
-        )
-        for kind in dict.fromkeys((*slow_ms, *rest_ms))
-    }
-    return ThreadWall(process=thread.process, phases=walls, stacks=stacks)
+    slow_ms, usual_ms = thread.stacks_ms(slow), thread.stacks_ms(elsewhere)
+    seen, usually_seen = (thread.stacks_ms(Waits(*waits.merged())) for waits in (slow, elsewhere))
+    as_long = float(slow.ms.mean() / elsewhere.ms.sum())
+    return ThreadWall(
+        process=thread.process,
+        phases={
+            phase: _with_stacks(chance.wall(phase, ms, thread.tick_ms), phase, slow_ms, len(slow.due_ns))
+            for phase, ms in in_phase.items()
+        },
+        stacks={
+            kind.stack: StackWall(
+                slow_ms=slow_ms.get(kind, 0.0) / len(slow.due_ns),
+                usual_ms=usual_ms.get(kind, 0.0) * as_long,
+                slow_samples=round(seen.get(kind, 0.0) / thread.tick_ms),
+                usual_samples=round(usually_seen.get(kind, 0.0) / thread.tick_ms),
+            )
+            for kind in dict.fromkeys((*slow_ms, *usual_ms))
+        },
+    )
+
+
+def _with_stacks(wall: PhaseWall, phase: PhaseName, slow_ms: Mapping[Kind, float], requests: int) -> PhaseWall:
+    """slow_ms: of all slow requests together."""
+    functions: dict[str, float] = {}
+    for kind, ms in slow_ms.items():
+        if kind.phase == phase:
+            function = parse_frame(kind.stack.rpartition(";")[2])[0]
+            functions[function] = functions.get(function, 0.0) + ms
+    return msgspec.structs.replace(
+        wall,
+        blocked_ms=sum(ms for kind, ms in slow_ms.items() if kind.phase == phase and kind.blocks) / requests,
+        mostly=max(functions, key=lambda name: functions[name], default=""),
+    )
 
 
 def _who(found: SlowRequests) -> str:
@@ -204,7 +234,7 @@ def _named(found: SlowRequests) -> list[str]:
         if wall.named
     ]
     return [
-        f"{name} spent {wall.slow_ms:.0f} ms of it in {phase}{', asleep until others had done their part' * blocked} "
-        f"(while the rest waited: {wall.rest_ms:.0f} ms)"
+        f"{name.removeprefix('scheduler_')} spent {wall.slow_ms:.0f} ms of it in {phase}, mostly in {wall.mostly}"
+        f"{', asleep until others had done their part' * blocked} (while the rest waited: {wall.rest_ms:.0f} ms)"
         for blocked, _, name, phase, wall in sorted(named, key=lambda one: one[:4])
     ]

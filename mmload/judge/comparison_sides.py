@@ -83,7 +83,8 @@ def what_differs(sides: Sequence[Side], baseline: Side) -> list[str]:
     for side in (side for side in sides if side.runs):
         phrases = differences_of_rounds(side.runs)
         if side is not baseline and baseline.runs:
-            phrases += differences_of_sides(*matched(side.runs, baseline.runs))
+            ours, theirs = matched(side.runs, baseline.runs)
+            phrases += differences_of_sides(theirs, ours)
         if phrases:
             found.append(f"{side.name}: {'; '.join(dict.fromkeys(phrases))}")
     return found

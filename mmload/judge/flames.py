@@ -23,8 +23,11 @@ def flame_of(runs: Sequence[Run], base: Sequence[Run] = (), *, per_request: bool
 
 
 def _notes(runs: Sequence[Run], base: Sequence[Run]) -> list[str]:
-    unlike = differences(runs[0], base[0]) if base else []
+    unlike = differences(base[0], runs[0]) if base else []
     notes = [f"made under other conditions than the base ({'; '.join(unlike)})"] if unlike else []
+    modes = dict.fromkeys(run.manifest.profile.mode for run in (*runs, *base))
+    if len(modes) > 1:
+        notes.append(f"not judged: profiles of different modes ({', '.join(modes)}) see different stacks")
     if any(run.manifest.engine == "standin" for run in (*runs, *base)):
         notes.append("the server is mmload's stand-in, not SGLang")
     return notes

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 FLAME_SCHEMA = 1
 VALUE_UNIT_MS = 1e-5  # of FlameNodes.value: 10 ns of a request's share are more digits than anybody has samples for
 
-FlameUnit = Literal["cpu_ms_per_request", "cpu_ms", "wall_ms_per_request"]
+FlameUnit = Literal["cpu_ms_per_request", "cpu_ms_per_s", "wall_ms_per_request"]
 UNIT_WORDS: dict[FlameUnit, str] = {
     "cpu_ms_per_request": "CPU ms per request",
-    "cpu_ms": "CPU ms",
+    "cpu_ms_per_s": "CPU ms per second",
     "wall_ms_per_request": "ms per request",
 }
-ChangeWord = Literal["within noise", "more", "less", "appeared", "vanished"]
-CHANGE_WORDS: tuple[ChangeWord, ...] = ("within noise", "more", "less", "appeared", "vanished")  # as FlameNodes.word
+ChangeWord = Literal["within noise", "more", "less", "appeared", "vanished", "not judged"]
+CHANGE_WORDS: tuple[ChangeWord, ...] = get_args(ChangeWord)  # in the order of FlameNodes.word
 
 
 class FlameFrame(msgspec.Struct, frozen=True):
@@ -47,7 +47,8 @@ class FlameNodes(msgspec.Struct, frozen=True, kw_only=True):
 
 class FlameChange(msgspec.Struct, frozen=True, kw_only=True):
     """A function on both sides, in milliseconds: with what it called, each time counted once (total), and alone (own).
-    low_ms, high_ms: 99 % bounds of the difference, this less base; word: what they say."""
+    low_ms, high_ms: bounds of the difference, this less base; word: what they say, 'not judged' where the stacks
+    of a side are no evidence."""
 
     frame: int
     total_ms: float
@@ -78,7 +79,8 @@ class FlameView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlameDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """All views of one run, or of one run against another. this, base: their run-ids, or what else the sides are."""
+    """All views of one side, or of one against another. this, base: their run-ids, or what else the sides are; *_runs:
+    of how many runs each is the mean. confidence: of the bounds of what differs."""
 
     schema: int = FLAME_SCHEMA
     title: str
@@ -86,6 +88,9 @@ class FlameDocument(msgspec.Struct, frozen=True, kw_only=True):
     unit: FlameUnit
     this: str
     base: str | None = None
+    this_runs: int = 1
+    base_runs: int = 1
+    confidence: float | None = None
     phases: list[str]
     frames: list[FlameFrame]
     views: list[FlameView]

@@ -14,12 +14,12 @@ from mmload.show.terminal_sheet import Column, Drawn, Sheet, grid, paragraph, se
 
 _LEAST_PART = 0.05  # of the slow ones' wait: a shorter time in a phase is not shown
 _COLUMNS = (
-    Column("while waiting", right=False),
+    Column("while waiting", right=False, elastic=True),
     Column("phase", right=False),
     Column("slowest"),
-    Column("rest"),
+    Column("rest", rank=1),
     Column("more than usual"),
-    Column("bounds", rank=1),
+    Column("bounds", rank=2),
 )
 
 
@@ -28,9 +28,9 @@ def render_slow(found: SlowRequests) -> Drawn:
 
 
 def _sentences(found: SlowRequests, sheet: Sheet) -> Iterator[Text]:
-    who, *named = found.sentences
+    who, *named = found.said
     yield from paragraph(styled((who, EMPHASIS)), sheet)
-    for sentence in named or ["no phase took more of it than chance: they waited for the same as the others, longer"]:
+    for sentence in named:
         yield from paragraph(styled(sentence), sheet, "  ")
 
 

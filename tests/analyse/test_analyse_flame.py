@@ -14,11 +14,12 @@ from planted_stacks import with_stacks
 from mmload.analyse.flame import FlameProfile, ProcessFlame, StackCost, flame_profile
 from mmload.analyse.flame_diff import changes, differences
 from mmload.analyse.flame_document import ALL_RANKS, flame_document
-from mmload.analyse.flame_rows import Selection, flame_table
+from mmload.analyse.flame_rows import flame_table
+from mmload.analyse.flame_select import Selection, selected
 from mmload.analyse.flame_slow import document_of_slow
 from mmload.analyse.flame_tree import Frames, forest
 from mmload.analyse.phases import Judge
-from mmload.analyse.slow import SlowRequests, StackWall, ThreadWall
+from mmload.analyse.slow import PhaseWall, SlowRequests, StackWall, ThreadWall
 from mmload.analyse.summary import summarise
 from mmload.errors import FolderError
 from mmload.model.flame import CHANGE_WORDS, VALUE_UNIT_MS
@@ -154,8 +155,33 @@ def test_a_process_that_was_only_ever_asleep_costs_nothing(tmp_path):
 def test_without_answers_widths_are_the_cpu_of_the_profile_window(tmp_path):
     run = make_run(tmp_path, **SHORT, outcomes=dict.fromkeys(range(400), "timeout"))
     found = flame_profile(run)
-    assert found.unit == "cpu_ms"
-    assert found.processes["scheduler_TP0"].ms == pytest.approx(1000 * 1000 / run.manifest.profile.rate_hz)
+    assert found.unit == "cpu_ms_per_s"
+    assert found.processes["scheduler_TP0"].ms == pytest.approx(
+        1000 * 1000 / run.manifest.profile.rate_hz / run.plan.profile.duration_s
+    )
+
+
+def test_profiles_of_different_length_of_one_process_do_not_differ(tmp_path):
+    profiles = []
+    for number, seconds in enumerate((5.0, 15.0)):
+        run = make_run(tmp_path, number=number, **SHORT, stack_samples=0)
+        stack = stack_of("event_loop", "from_dict")
+        thread = ThreadStacks(tid=1, name="MainThread", cpu_s=0.6 * seconds, stacks={stack: round(60 * seconds)})
+        run.layout.folded("scheduler_TP0").write_text(f"{stack} {round(60 * seconds)}\n")
+        write_threads(run.layout, "scheduler_TP0", ProcessThreads(seconds=seconds, rate_hz=100, threads=[thread]))
+        profiles.append(flame_profile(Run(run.layout.path), per_request=False))
+    document = flame_document(*profiles)
+    assert document.views[0].value_ms == pytest.approx(document.views[0].base_value_ms) == pytest.approx(600)
+    assert {change.word for change in document.views[0].changes} == {"within noise"}
+
+
+def test_profiles_of_different_modes_are_not_judged(tmp_path):
+    one = profile({"scheduler_TP0": {stack_of("event_loop"): 1000}})
+    other = profile({"scheduler_TP0": {stack_of("event_loop"): 10}})
+    sides = [msgspec.structs.replace(side, modes=(mode,)) for side, mode in ((one, "gil"), (other, "native"))]
+    view = flame_document(*sides).views[0]
+    assert {CHANGE_WORDS[word] for word in view.nodes.word} == {"not judged"}
+    assert {change.word for change in view.changes} == {change.own_word for change in view.changes} == {"not judged"}
 
 
 def test_a_run_without_stacks_says_why(tmp_path):
@@ -198,7 +224,7 @@ def test_more_runs_of_each_side_leave_less_to_chance():
 
 def test_two_units_are_no_difference():
     with pytest.raises(ValueError, match="different units"):
-        flame_document(profile({"a": {"f (g:1)": 1}}), profile({"a": {"f (g:1)": 1}}, unit="cpu_ms"))
+        flame_document(profile({"a": {"f (g:1)": 1}}), profile({"a": {"f (g:1)": 1}}, unit="cpu_ms_per_s"))
 
 
 # What differs
@@ -292,7 +318,7 @@ def test_bounds_hold_the_difference_and_words_follow_from_them(this, base):
 
 def table(stacks, most=50, base=None, **selection):
     document = flame_document(*[profile({"scheduler_TP0": side}) for side in (stacks, base) if side is not None])
-    return flame_table(document, document.views, Selection(**selection), most)
+    return flame_table(document, selected(document, document.views, Selection(**selection)), most)
 
 
 def test_rows_are_the_hottest_paths_in_their_tree():
@@ -340,10 +366,22 @@ def test_rows_never_cost_more_than_what_they_are_below(this, base, most):
 
 
 def slow_view(spells=3, **stacks):
-    """stacks: function -> (ms while a slow one waited, ms while another did)."""
+    """stacks: function -> (ms while a slow one waited, ms that a wait as long usually has). Its phase is named, and 100
+    ms more are chance."""
     walls = {
-        stack_of("event_loop", function): StackWall(slow, rest, round(slow * 3 / 10), round(rest * 297 / 10))
-        for function, (slow, rest) in stacks.items()
+        stack_of("event_loop", function): StackWall(slow, usual, round(slow / 10), round(usual))
+        for function, (slow, usual) in stacks.items()
+    }
+    phases = {
+        JUDGE.phase(stack): PhaseWall(
+            slow_ms=wall.slow_ms,
+            rest_ms=1.0,
+            more_ms=500.0,
+            low_ms=400.0,
+            high_ms=600.0,
+            named=JUDGE.phase(stack) == "hash",
+        )
+        for stack, wall in walls.items()
     }
     waits = [sum(wall[side] for wall in walls.values()) for side in (0, 1)]
     found = SlowRequests(
@@ -352,23 +390,29 @@ def slow_view(spells=3, **stacks):
         spells=spells,
         slow_wait_ms=waits[0],
         rest_wait_ms=waits[1],
-        threads={"scheduler_TP1": ThreadWall(process="scheduler_TP1", phases={}, stacks=walls)},
+        threads={"scheduler_TP1": ThreadWall(process="scheduler_TP1", phases=phases, stacks=walls)},
         sentences=["the slowest 3 of 300 requests waited"],
     )
-    return document_of_slow(found, JUDGE, tick_ms=10.0)
+    return document_of_slow(found, JUDGE)
 
 
 def test_a_planted_stall_tops_the_slow_view():
-    document = slow_view(stuck=(600.0, 4.0), forward=(120.0, 90.0))
+    document = slow_view(hash_feature=(600.0, 4.0), run_batch=(320.0, 90.0))
     (view,) = document.views
-    first = view.changes[0]
-    assert (document.frames[first.frame].function, first.own_word) == ("stuck", "more")
+    words = {document.frames[change.frame].function: change.own_word for change in view.changes}
+    assert next(iter(words)) == "hash_feature"
+    assert words == {"hash_feature": "more", "run_batch": "within noise", "event_loop": "within noise"}
+    coloured = {document.frames[view.nodes.frame[place]].function for place, word in enumerate(view.nodes.word) if word}
+    assert coloured == {"hash_feature"}
     assert document.unit == "wall_ms_per_request"
-    assert view.value_ms == pytest.approx(720)
-    assert document.notes[1] == "the slowest 3 of 300 requests waited"
+    assert view.value_ms == pytest.approx(920)
+    assert "the slowest 3 of 300 requests waited" in document.notes
 
 
-@pytest.mark.parametrize("stacks", [{"forward": (150.0, 110.0)}, {"missed": (12.0, 0.0), "forward": (150.0, 110.0)}])
-def test_a_wait_that_is_only_longer_or_was_seen_once_is_within_noise(stacks):
+@pytest.mark.parametrize(
+    "stacks", [{"run_batch": (350.0, 110.0)}, {"hash_feature": (80.0, 0.0), "run_batch": (150.0, 110.0)}]
+)
+def test_what_no_sentence_names_or_chance_may_have_is_grey(stacks):
     (view,) = slow_view(**stacks).views
     assert {change.own_word for change in view.changes} == {"within noise"}
+    assert set(view.nodes.word) == {0}

@@ -18,6 +18,11 @@ profiles = st.dictionaries(st.lists(frames, min_size=1, max_size=6).map(";".join
         ("f.<locals>.g (x/y.py:12)", ("f.<locals>.g", "x/y.py", 12)),
         ("f(int (*)(void)) (libx.so:0)", ("f(int (*)(void))", "libx.so", 0)),
         ("no frame", ("no frame", "", 0)),
+        ("0x7fd755c4524a (libc.so.6:0)", ("[libc.so.6]", "libc.so.6", 0)),
+        ("0x7f0fdfa50be1 ([vdso]:0)", ("[vdso]", "[vdso]", 0)),
+        ("0x7f0fdfa50be1 (:0)", ("[unknown]", "", 0)),
+        ("0x7f0fdfa50be1", ("[unknown]", "", 0)),
+        ("0x_by_name (a.py:3)", ("0x_by_name", "a.py", 3)),
     ],
 )
 def test_a_frame_is_taken_apart(text, frame):
@@ -55,6 +60,11 @@ def test_the_lines_of_a_function_count_together_and_recursion_once():
         ("f", "b.py", 1, 1),
     ]
     assert hottest(stacks, 2) == [("f (a.py)", 3 / 6), ("g (a.py)", 2 / 6)]
+
+
+def test_native_code_without_a_symbol_is_one_function_of_its_module():
+    stacks = {"main (a.py:1);0x7f11 (libc.so.6:0)": 3, "main (a.py:1);0x7f22 (libc.so.6:0)": 2, "0x7f33 (libz.so:0)": 1}
+    assert hottest(stacks) == [("[libc.so.6] (libc.so.6)", 5 / 6), ("[libz.so] (libz.so)", 1 / 6)]
 
 
 def test_no_samples_have_no_hottest():

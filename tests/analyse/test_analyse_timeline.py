@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmload.analyse.latency import nearest_rank, response_ms
-from mmload.analyse.timeline import MOST_BINS, _Bins, _in_flight, timeline
+from mmload.analyse.timeline import MOST_BINS, _Bins, _in_flight, _Span, timeline
 from mmload.errors import UsageError
 from mmload.model.records import GpuSample, HostSample, RequestRecord
 from mmload.store.append import LineWriter, write_document
@@ -144,8 +144,8 @@ def test_one_bin_that_samples_missed_stands_where_the_last_one_stood():
 
 
 def test_long_runs_have_longer_bins_and_too_many_are_refused(run):
-    assert _Bins.over(0, 301 * S, 0, None).step_ns == 2 * S
-    assert len(_Bins.over(0, 30 * 86_400 * S, 0, None)) <= 301
+    assert _Bins.over(_Span(0, 301 * S), 0, None).step_ns == 2 * S
+    assert len(_Bins.over(_Span(0, 30 * 86_400 * S), 0, None)) <= 301
     with pytest.raises(UsageError, match="are too many"):
         timeline(run, 20 / MOST_BINS)
 

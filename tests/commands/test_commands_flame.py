@@ -102,7 +102,7 @@ def test_the_runs_of_a_variant_in_a_campaign_are_shown_together(out):
 
 def test_a_difference_between_unlike_runs_says_so(original, out):
     other = with_stacks(make_run(out, "optimized", number=3, tp=4, **SHORT), LESS)
-    assert "made under other conditions than the base (tp: 2, not 4)" in " ".join(
+    assert "made under other conditions than the base (tp: 4, not 2)" in " ".join(
         said(other.run_id, "--diff", original.run_id).split()
     )
 
@@ -146,7 +146,7 @@ def test_json_round_trips_and_holds_every_sample(original):
     samples = {view["id"]: sum(view["nodes"]["samples"]) for view in document["views"]}
     assert samples == {name: sum(found.values()) for name, found in STACKS.items()} | {"all-ranks": 2020}
     assert document["unit"] == "cpu_ms_per_request"
-    assert json.loads(said("--json", "--total"))["unit"] == "cpu_ms"
+    assert json.loads(said("--json", "--total"))["unit"] == "cpu_ms_per_s"
 
 
 @pytest.mark.parametrize(
@@ -168,10 +168,13 @@ def test_what_makes_no_sense_is_refused_by_name(original, args, words):
     ("args", "words"),
     [
         (["--json", "--svg"], "--json and --svg exclude each other"),
-        (["--html", "--phase", "hash"], "--phase is for the terminal"),
-        (["--svg", "--function", "hash"], "--function is for the terminal"),
+        (["--folded", "--phase", "hash"], "--phase has no folded file"),
+        (["--speedscope", "--function", "hash"], "--function has no speedscope file"),
+        (["--speedscope", "--total"], "--total has no speedscope file"),
+        (["--open", "--json"], "--json and --open exclude each other"),
+        (["--json", "--rows", "3"], "--rows is for the terminal"),
         (["--slow", "--total"], "--slow and --total exclude each other"),
-        (["--folded", "--diff", "BASE"], "--diff has no folded file"),
+        (["--speedscope", "--diff", "BASE"], "--diff has no speedscope file"),
     ],
 )
 def test_what_would_have_no_effect_is_refused(original, optimized, args, words):
@@ -179,6 +182,46 @@ def test_what_would_have_no_effect_is_refused(original, optimized, args, words):
     error = refusal(optimized.run_id, *named)
     assert isinstance(error, UsageError)
     assert words in str(error)
+
+
+def test_a_part_is_shown_as_one_in_every_format(original, optimized):
+    whole = json.loads(said(original.run_id, "--json"))
+    part = json.loads(said(original.run_id, "--json", "--phase", "hash", "--function", r"inputs\.py"))
+    assert [view["samples"] for view in part["views"]] == [610, 300, 310, 0]
+    assert part["notes"] == [r"only --phase hash --function inputs\.py", *whole["notes"]]
+    said(original.run_id, "--html", "--rank", "TP1", "--phase", "hash")
+    assert (original.layout.path / "flame-TP1-hash.html").exists()
+    text = said(original.run_id, "--phase", "hash")
+    assert "run_batch" not in text
+    error = refusal(original.run_id, "--function", "nowhere")
+    assert str(error) == "--function nowhere: there is no such stack"
+
+
+def test_the_words_of_a_part_are_those_of_the_part(original, optimized):
+    text = said(optimized.run_id, "--diff", original.run_id, "--phase", "forward")
+    assert "hash_feature" not in text
+    assert "vanished" not in text
+    assert "none beyond chance" in text
+
+
+def test_a_difference_is_written_as_difffolded_writes_it(original, optimized):
+    said(optimized.run_id, "--diff", original.run_id, "--folded")
+    file = optimized.layout.path / f"flame-against-{original.run_id}.folded"
+    counts = [tuple(map(int, line.split(" ")[-2:])) for line in file.read_text().splitlines()]
+    assert sum(before for before, _ in counts) == 2220
+    assert sum(after for _, after in counts) == 2200
+    assert any(line.endswith(" 300 0") for line in file.read_text().splitlines())
+
+
+def test_a_rank_that_lost_its_profile_is_no_saving(original, optimized):
+    original.layout.folded("scheduler_TP1").unlink()
+    text = " ".join(said(original.run_id, "--diff", optimized.run_id).split())
+    assert f"TP1 has no stacks in {original.run_id}" in text
+    assert "not judged, for one side alone has stacks of them: TP1" in text
+    assert "TP1 has no stacks" in " ".join(said(original.run_id).split())
+    alone = said(original.run_id, "--diff", optimized.run_id, "--rank", "TP1")
+    assert "vanished" not in alone
+    assert "not judged" in alone
 
 
 def test_slow_requests_need_stacks_with_their_times_and_go_with_no_other_run(original):

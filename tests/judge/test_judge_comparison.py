@@ -116,7 +116,7 @@ def test_without_a_valid_baseline_nothing_is_compared(tmp_path, originals):
 
 
 @pytest.mark.parametrize(
-    ("truth", "difference"), [({"tp": 4}, "tp: 2, not 4"), ({"idle_policy": "poll"}, "idle policy: sleep, not poll")]
+    ("truth", "difference"), [({"tp": 4}, "tp: 4, not 2"), ({"idle_policy": "poll"}, "idle policy: poll, not sleep")]
 )
 def test_runs_of_other_conditions_are_refused_with_what_differs_and_forced_on_the_record(
     truth, difference, tmp_path, originals
@@ -215,7 +215,7 @@ def test_a_host_that_was_not_at_rest_is_named():
 
 
 @pytest.mark.parametrize(
-    ("truth", "named"), [({"seed": 7}, "seed: 0, not 7"), ({"rate_rps": 40.0, "response_ms": None}, "load:")]
+    ("truth", "named"), [({"seed": 7}, "seed: 7, not 0"), ({"rate_rps": 40.0, "response_ms": None}, "load:")]
 )
 def test_runs_that_met_other_requests_are_refused_with_what_differs_and_can_be_forced(tmp_path, truth, named):
     sides = {"original": [make_run(tmp_path, "original")], "shm": [make_run(tmp_path, "shm", number=1, **truth)]}

@@ -5,7 +5,6 @@ from show_samples import drawn
 
 from mmload.analyse.flame import FlameProfile, ProcessFlame, StackCost
 from mmload.analyse.flame_document import flame_document
-from mmload.analyse.flame_rows import Selection
 from mmload.analyse.phases import Judge
 from mmload.plan.phases import rules_for
 from mmload.show.flame_terminal import render_flame
@@ -24,7 +23,6 @@ TOKENIZER = {
     "serve (mmload/standin/app.py:3)": 30,
 }
 ABOUT = ("standin TP 2", "images-small", "1,234 samples")
-SELECTION = Selection()
 
 
 def profile(run_id, variant, *, hashes=1.0):
@@ -39,9 +37,7 @@ def profile(run_id, variant, *, hashes=1.0):
         process("tokenizer", "tokenizer", TOKENIZER, 1.0),
     )
     judge = Judge(rules_for("standin"), {})
-    return FlameProfile(
-        name=run_id, variant=variant, unit="cpu_ms_per_request", processes=dict(processes), judge=judge
-    )
+    return FlameProfile(name=run_id, variant=variant, unit="cpu_ms_per_request", processes=dict(processes), judge=judge)
 
 
 ORIGINAL = profile("20261120T031500Z-original-9f3c", "original")
@@ -53,7 +49,7 @@ SAME = flame_document(ORIGINAL, profile("20261120T051500Z-original-0002", "origi
 
 def view_of(document, *ids):
     views = [view for view in document.views if view.id in ids]
-    return render_flame(document, views, SELECTION, 12, ABOUT)
+    return render_flame(document, views, 12, ABOUT)
 
 
 VIEWS = {
@@ -89,9 +85,9 @@ def test_a_name_can_not_steer_the_terminal():
     process = ProcessFlame(name="scheduler_TP0", role="scheduler", stacks=stacks)
     judge = Judge(rules_for("standin"), {})
     document = flame_document(
-        FlameProfile(name="r", variant="v", unit="cpu_ms", processes={"scheduler_TP0": process}, judge=judge)
+        FlameProfile(name="r", variant="v", unit="cpu_ms_per_s", processes={"scheduler_TP0": process}, judge=judge)
     )
-    text = drawn(render_flame(document, document.views, SELECTION, 5), 120)
+    text = drawn(render_flame(document, document.views, 5), 120)
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "[bold]not markup[/bold]" in text
