@@ -5,7 +5,8 @@
 Makes runs of both variants in turn (`mmload compare`), and holds every two runs of the same variant against each other:
 at most one node of twenty may be coloured. Between the variants the hash of the ranks is what differs: it must be the
 first of the changes in every pair. So are the runs of one half of a variant together against those of the other, as a
-report of several runs shows them. DIR: a folder of runs that are there already, instead.
+report of several runs shows them. How much the starts of a server differ by themselves: bench/between_starts.py.
+DIR: a folder of runs that are there already, instead.
 """
 
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 from common import Figure, parser_of, report, scratch
 
 from mmload.analyse.flame import flame_profile
-from mmload.analyse.flame_document import ALL_RANKS, flame_document
+from mmload.analyse.flame_document import ALL_RANKS, flame_document, is_judged
 from mmload.store.read import list_runs
 
 
@@ -52,8 +53,8 @@ def figures_of(folder, options):
     found = sum(tops(one, other) for one, other in pairs)
     return [
         Figure("pairs of runs of one variant", sum(len(f) * (len(f) - 1) // 2 for f in profiles.values())),
-        *coloured("nodes coloured", views),
-        *coloured("nodes coloured, halves of the runs", halves),
+        *coloured(views),
+        *coloured(halves, ", halves of the runs"),
         Figure(
             "functions said to differ",
             100 * sum(word != "within noise" for word in functions) / len(functions),
@@ -66,7 +67,8 @@ def figures_of(folder, options):
 
 
 def views_of(pairs):
-    return [view for one, other in pairs for view in flame_document(one, other).views]
+    """Those in which a difference would be said."""
+    return [view for one, other in pairs for view in flame_document(one, other).views if is_judged(view)]
 
 
 def in_halves(runs):
@@ -78,13 +80,15 @@ def in_halves(runs):
             yield flame_profile(*chosen), flame_profile(*others)
 
 
-def coloured(name, views):
+def coloured(views, which=""):
     nodes = sum(len(view.nodes.word) for view in views)
     shares = [sum(map(bool, view.nodes.word)) / len(view.nodes.word) for view in views]
     if not views:
         return
     share = sum(share * len(view.nodes.word) for share, view in zip(shares, views, strict=True)) / nodes
-    yield Figure(name, 100 * share, "%", at_most=5.0, note=f"of {nodes:,}; in one view {100 * max(shares):.1f} %")
+    note = f"of {nodes:,}; in one view {100 * max(shares):.1f} %"
+    yield Figure(f"nodes coloured{which}", 100 * share, "%", at_most=5.0, note=note)
+    yield Figure(f"views with any node coloured{which}", sum(map(bool, shares)), f"of {len(views)}")
 
 
 def tops(one, other):

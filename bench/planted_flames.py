@@ -12,7 +12,7 @@ from mmload.model.flame import FlameChange, FlameDocument, FlameFrame, FlameNode
 from mmload.plan.phases import PHASES
 
 VALUE_A_SAMPLE = 2000  # in units of 1e-5 ms: 0.02 ms a sample
-WORDS = {"within noise": 0, "more": 1, "less": 2, "appeared": 3, "vanished": 4}
+WORDS = {"within noise": 0, "more": 1, "less": 2, "appeared": 3, "vanished": 4, "not judged": 5}
 
 
 @dataclass
@@ -67,6 +67,7 @@ class Planter:
             unit="cpu_ms_per_request",
             this="this-run",
             base="base-run" if self.is_diff else None,
+            confidence=0.99 if self.is_diff else None,
             phases=list(PHASES),
             frames=[_frame(text) for text in self.frames],
             views=list(views),

@@ -71,7 +71,7 @@ def parse_dump(name: str, text: str) -> ProcessDump:
 
 def _threads(text: str) -> list[ThreadStack]:
     threads: list[ThreadStack] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if match := _THREAD.match(line):
             threads.append(ThreadStack(name=match["name"] or "", frames=[]))
         elif threads and _FRAME.match(line):

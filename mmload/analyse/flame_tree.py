@@ -23,6 +23,7 @@ Costs = Mapping[str, StackCost]
 Number = TypeVar("Number", np.int64, np.float64)
 
 _OTHER = PHASES.index("other")
+_NO_NODE = -1  # what calls a root
 
 
 class SideCosts(NamedTuple):
@@ -46,12 +47,14 @@ class Forest(NamedTuple):
 
 
 class Frames:
-    """The distinct functions of all forests of a document."""
+    """What all forests of a document share: the distinct functions, and each process's own tree, grown once."""
 
     def __init__(self) -> None:
         self.frames: list[FlameFrame] = []
         self._places: dict[tuple[str, str], int] = {}
         self._by_text: dict[str, int] = {}
+        self._trees: dict[tuple[int, int], _Tree] = {}
+        self._grown_of: list[tuple[Costs, Judge]] = []  # kept, so that nothing else can have their ids
 
     def place(self, text: str) -> int:
         """The index of the function that a frame's text names."""
@@ -63,14 +66,27 @@ class Frames:
                 self.frames.append(FlameFrame(function, file, _package(file)))
         return place
 
+    def tree(self, costs: Costs, judge: Judge) -> _Tree:
+        """That of these very stacks, which must not change any more."""
+        key = id(costs), id(judge)
+        if key not in self._trees:
+            self._grown_of.append((costs, judge))
+            self._trees[key] = _grow(costs, judge, self)
+        return self._trees[key]
+
 
 def forest(sides: Sequence[Sequence[tuple[Costs, Judge]]], frames: Frames) -> Forest:
     """sides: of each, the stacks of its processes, each with what knows its phases."""
-    growing = _Growing(len(sides), frames)
-    for side, parts in enumerate(sides):
-        for costs, judge in parts:
-            growing.take(side, costs, judge)
-    return growing.grown()
+    nodes: _Nodes = {}
+    laid = [
+        (side, tree.own, _lay(tree, nodes))
+        for side, parts in enumerate(sides)
+        for tree in (frames.tree(costs, judge) for costs, judge in parts)
+    ]
+    own = np.zeros((len(nodes), len(sides), len(StackCost._fields)))
+    for side, costs, at in laid:
+        own[at, side] += costs
+    return _forest(nodes, own)
 
 
 def with_callees(own: NDArray[Number], parent: NDArray[np.int64]) -> NDArray[Number]:
@@ -85,58 +101,83 @@ def with_callees(own: NDArray[Number], parent: NDArray[np.int64]) -> NDArray[Num
     return total
 
 
-class _Node(NamedTuple):
-    """inherited: the phase of what is called from here and has no rule of its own."""
+_Nodes = dict[tuple[int, int, int], int]  # (parent, frame, phase) -> place, in the order in which they are met
 
-    place: int
+
+class _Tree(NamedTuple):
+    """What one process's stacks grow into. own: (nodes, the parts of a StackCost)."""
+
+    nodes: _Nodes
+    own: NDArray[np.float64]
+
+
+class _State(NamedTuple):
+    """Where a stack has come to. inherited: the phase of what is called from here and has no rule of its own. calls:
+    frame -> where it leads; the lines of a function that are alike in phase lead to one state."""
+
+    node: int
     inherited: int
-    children: dict[str, _Node]
+    calls: dict[str, _State]
+
+
+def _grow(costs: Costs, judge: Judge, frames: Frames) -> _Tree:
+    growing = _Growing(judge, frames)
+    ends = [growing.end_of(stack) for stack in costs]
+    own = np.zeros((len(growing.nodes), len(StackCost._fields)))
+    np.add.at(own, ends, np.array(list(costs.values()), np.float64).reshape(-1, own.shape[1]))
+    return _Tree(growing.nodes, own)
 
 
 class _Growing:
     """Nodes in the order in which they are met, so that parents stand before their children."""
 
-    def __init__(self, sides: int, frames: Frames) -> None:
-        self._sides = sides
+    def __init__(self, judge: Judge, frames: Frames) -> None:
+        self.nodes: _Nodes = {}
+        self._judge = judge
         self._frames = frames
-        self._places: dict[tuple[int, int, int], int] = {}
-        self._own: list[list[list[float]]] = []  # (nodes, sides, the parts of a StackCost)
+        self._root = _State(_NO_NODE, _OTHER, {})
+        self._states: dict[tuple[int, int], _State] = {}
 
-    def take(self, side: int, costs: Costs, judge: Judge) -> None:
-        root = _Node(-1, _OTHER, {})
-        for stack, cost in costs.items():
-            node, texts = root, stack.split(";")
-            for depth, text in enumerate(texts):
-                child = node.children.get(text)
-                if child is None:
-                    child = node.children[text] = self._child(node, texts, depth, judge)
-                node = child
-            own = self._own[node.place][side]
-            for part, amount in enumerate(cost):
-                own[part] += amount
+    def end_of(self, stack: str) -> int:
+        """The place of the node in which it ends."""
+        state, texts = self._root, stack.split(";")
+        for depth, text in enumerate(texts):
+            state = state.calls.get(text) or self._call(state, texts, depth)
+        return state.node
 
-    def _child(self, node: _Node, texts: Sequence[str], depth: int, judge: Judge) -> _Node:
-        phase = inherited = node.inherited
-        if judge.has_rules(texts[depth]):
-            ends = judge.rule_at(texts, depth, innermost=True)
-            passes = judge.rule_at(texts, depth, innermost=False)
+    def _call(self, state: _State, texts: Sequence[str], depth: int) -> _State:
+        phase = inherited = state.inherited
+        text = texts[depth]
+        if self._judge.has_rules(text):
+            ends = self._judge.rule_at(texts, depth, innermost=True)
+            passes = self._judge.rule_at(texts, depth, innermost=False)
             inherited = PHASES.index(passes.phase) if passes else inherited
             phase = PHASES.index(ends.phase) if ends else inherited
-        key = node.place, self._frames.place(texts[depth]), phase
-        place = self._places.setdefault(key, len(self._own))
-        if place == len(self._own):
-            self._own.append([[0, 0.0, 0.0] for _ in range(self._sides)])
-        return _Node(place, inherited, {})
+        node = self.nodes.setdefault((state.node, self._frames.place(text), phase), len(self.nodes))
+        called = self._states.get((node, inherited))
+        if called is None:
+            called = self._states[node, inherited] = _State(node, inherited, {})
+        state.calls[text] = called
+        return called
 
-    def grown(self) -> Forest:
-        parent, frame, phase = np.array(list(self._places), np.int64).reshape(-1, 3).T
-        own = np.array(self._own, np.float64).reshape(-1, self._sides, len(StackCost._fields))
-        total = np.moveaxis(with_callees(np.moveaxis(own, 0, -1), parent), -1, 0)
-        samples, ms, _ = total.max(axis=1, initial=0).T
-        order = np.fromiter(_preorder(parent, ms, samples), np.int64, len(parent))
-        place = np.empty(len(order) + 1, np.int64)
-        place[order], place[-1] = np.arange(len(order)), -1
-        return Forest(place[parent[order]], frame[order], phase[order], _sides(own[order]), _sides(total[order]))
+
+def _lay(tree: _Tree, nodes: _Nodes) -> list[int]:
+    """Where each of the tree's nodes stands among `nodes`, to which the new ones are added."""
+    at = {_NO_NODE: _NO_NODE}
+    for (parent, frame, phase), node in tree.nodes.items():
+        at[node] = nodes.setdefault((at[parent], frame, phase), len(nodes))
+    return list(at.values())[1:]
+
+
+def _forest(nodes: _Nodes, own: NDArray[np.float64]) -> Forest:
+    """own: (nodes, sides, the parts of a StackCost)."""
+    parent, frame, phase = np.array(list(nodes), np.int64).reshape(-1, 3).T
+    total = np.moveaxis(with_callees(np.moveaxis(own, 0, -1), parent), -1, 0)
+    samples, ms, _ = total.max(axis=1, initial=0).T
+    order = np.fromiter(_preorder(parent, ms, samples), np.int64, len(parent))
+    place = np.empty(len(order) + 1, np.int64)
+    place[order], place[_NO_NODE] = np.arange(len(order)), _NO_NODE
+    return Forest(place[parent[order]], frame[order], phase[order], _sides(own[order]), _sides(total[order]))
 
 
 def _sides(costs: NDArray[np.float64]) -> SideCosts:

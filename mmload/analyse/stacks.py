@@ -11,10 +11,12 @@ from typing import NamedTuple
 import msgspec
 
 _FRAME = re.compile(r"^(?P<function>.*) \((?P<file>[^()]*):(?P<line>\d+)\)$")
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
 class Frame(NamedTuple):
-    """A frame taken apart. A text that is none is a function without a file, at line 0."""
+    """A frame taken apart. A text that is none is a function without a file, at line 0. Native code without a symbol,
+    which py-spy names by an address that is another in each process, is a function of its module: `[libc.so.6]`."""
 
     function: str
     file: str
@@ -38,7 +40,10 @@ class FunctionSamples(msgspec.Struct, frozen=True, kw_only=True):
 @lru_cache(maxsize=65536)
 def parse_frame(text: str) -> Frame:
     match = _FRAME.match(text)
-    return Frame(match["function"], match["file"], int(match["line"])) if match else Frame(text, "", 0)
+    function, file, line = (match["function"], match["file"], int(match["line"])) if match else (text, "", 0)
+    if _ADDRESS.fullmatch(function):
+        function = f"[{file.strip('[]') or 'unknown'}]"  # `[vdso]` has brackets of its own
+    return Frame(function, file, line)
 
 
 def merge(profiles: Iterable[Mapping[str, int]]) -> dict[str, int]:

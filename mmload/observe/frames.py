@@ -12,6 +12,7 @@ from pathlib import Path
 _BETWEEN_FRAMES = re.compile(r"(?<=\));")  # a lone `;` belongs to a name: C++ has them in template arguments
 _FRAME = re.compile(r"^(?P<function>.*) \((?P<file>[^()]*?)(?::(?P<line>\d+))?\)$")
 _INSTALLED = ("site-packages", "dist-packages")
+_BREAKING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # control characters and what ends a line
 
 
 class FrameNamer:
@@ -32,9 +33,10 @@ class FrameNamer:
 
     def _rename_frame(self, raw: str) -> str:
         if raw not in self._names:
-            frame = _FRAME.match(raw)
+            clean = _BREAKING.sub("?", raw)
+            frame = _FRAME.match(clean)
             function, path, line = (
-                (frame["function"], frame["file"], int(frame["line"] or 0)) if frame else (raw, "", 0)
+                (frame["function"], frame["file"], int(frame["line"] or 0)) if frame else (clean, "", 0)
             )
             short, text = self._file(path)
             place = f"{short}:{line}".replace(";", ":")
@@ -75,6 +77,6 @@ def _short(file: Path) -> str:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return file.read_text(encoding="utf-8", errors="replace").split("\n")  # Python counts no form feeds
     except OSError:
         return []

@@ -142,7 +142,7 @@ class Recording(PySpy):
 
     def _read(self, ending: Ending) -> Segment:
         try:
-            stacks = parse_raw(self._output.read_text(encoding="utf-8", errors="replace"))
+            stacks = parse_raw(self._output.read_bytes().decode(errors="replace"))
             self._output.unlink()
         except OSError as error:
             return Segment(error=f"py-spy's output can't be read ({error.strerror})")
@@ -199,7 +199,7 @@ def ptrace_hint() -> str:
 def parse_raw(text: str) -> dict[str, int]:
     """Stack -> samples, from lines `frame;frame count`; a line without a count is left out."""
     stacks: dict[str, int] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # names may hold what else ends a line elsewhere
         stack, _, count = line.rpartition(" ")
         if stack and count.isdecimal():
             stacks[stack] = stacks.get(stack, 0) + int(count)

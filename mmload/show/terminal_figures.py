@@ -13,7 +13,7 @@ _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 _UNPRINTABLE = dict.fromkeys(
     [*range(32), *range(127, 160), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "?"
 )
-_UNPRINTABLE.update(dict.fromkeys(map(ord, "\t\n\r\x0b\x0c\x85"), " "))
+_UNPRINTABLE.update(dict.fromkeys(map(ord, "\t\n\r\x0b\x0c\x85\u2028\u2029"), " "))
 
 
 def plain(text: str) -> str:

@@ -204,12 +204,12 @@ def read_folded(path: Path) -> dict[str, int]:
     """Folded stacks, `frame;frame;frame count` a line -> {stack: samples}. Raises FolderError on a damaged line."""
     stacks: dict[str, int] = {}
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            for number, line in enumerate(file, 1):
+                stack, _, count = line.removesuffix("\n").rpartition(" ")
+                if not stack or not _COUNT.fullmatch(count):
+                    raise FolderError(f"{path} line {number} is damaged: expected 'frame;frame count'")
+                stacks[stack] = stacks.get(stack, 0) + int(count)
     except OSError as error:
         raise FolderError(f"cannot read {path}: {error.strerror}") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        stack, _, count = line.rpartition(" ")
-        if not stack or not _COUNT.fullmatch(count):
-            raise FolderError(f"{path} line {number} is damaged: expected 'frame;frame count'")
-        stacks[stack] = stacks.get(stack, 0) + int(count)
     return stacks
