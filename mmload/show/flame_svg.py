@@ -47,7 +47,7 @@ def flames_svg(views: Sequence[FlameView], document: FlameDocument, width: int =
         page.swatches((phase_colour(phase), phase) for phase in document.phases)
     else:
         page.say(f"{document.this} against {document.base}; widths: the larger of both sides")
-        page.say("red: more, blue: less, with a dashed edge: on one side alone, grey: within noise")
+        page.say("red: more, blue: less, with a dashed edge: on one side alone, grey: within noise or not judged")
     for view in views:
         page.skip()
         _draw(view, document, page)
@@ -157,7 +157,7 @@ class _Looks:
     def _colour(self, node: int) -> str:
         if not self._word:
             return phase_colour(self._document.phases[self._view.nodes.phase[node]])
-        if CHANGE_WORDS[self._word[node]] == "within noise":
+        if CHANGE_WORDS[self._word[node]] in ("within noise", "not judged"):
             return WITHIN_NOISE
         return difference_colour(float(self._sums.ms[node] - self._sums.base_ms[node]), self._largest_ms)
 
