@@ -45,7 +45,7 @@ def measure_window(run: Run) -> Window | None:
     start_ns = phase.start_ns if phase else _first_due_ns(run.requests)
     if start_ns is None:
         return None
-    ends_ns = [_last_evidence_ns(run)]
+    ends_ns = [last_evidence_ns(run)]
     if phase and phase.end_ns > start_ns:
         ends_ns.append(phase.end_ns)
     planned_ns = _planned_length_ns(run.plan)
@@ -220,7 +220,7 @@ def _first_due_ns(requests: RequestTable) -> int | None:
     return int(measured.due_ns[0]) if len(measured) else None
 
 
-def _last_evidence_ns(run: Run) -> int:
+def last_evidence_ns(run: Run) -> int:
     """When the last thing that was recorded happened. A dropped request is no evidence: it was never sent."""
     requests = run.requests
     ended_ns = np.where(requests.done_ns != ABSENT, requests.done_ns, requests.sent_ns)

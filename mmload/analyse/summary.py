@@ -5,18 +5,17 @@ Pure: the same folder gives the same summary, whatever the order of its records,
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from mmload.analyse import latency, load
 from mmload.analyse.blocks import TWO_SIDED_95, mean_bounds
 from mmload.analyse.cpu import host_busy_share
 from mmload.analyse.cpu_work import other_evidence
+from mmload.analyse.failures import failures
 from mmload.analyse.findings import findings
 from mmload.analyse.handoff import handoff_counters
 from mmload.analyse.handoff_samples import handoff_costs
@@ -28,15 +27,16 @@ from mmload.analyse.processes import process_cpu
 from mmload.analyse.run_cpu import RunCpu
 from mmload.analyse.server_metrics import server_side
 from mmload.model.plan import GeneratorLimits, Plan
-from mmload.model.records import OUTCOMES, RequestRecord
-from mmload.model.result import GeneratorHealth, Quantiles, Summary
+from mmload.model.records import RequestRecord
+from mmload.model.result import Failure, GeneratorHealth, Quantiles, Summary
 from mmload.plan import config
 from mmload.store.read import Run
-from mmload.store.requests import NO_ERROR, RequestTable
+from mmload.store.requests import RequestTable
 
 _BUSY_HOST = 0.9  # share of all cores: from here on, server and generator wait for each other
 _MANY_FROM_WARMUP = 0.01  # of the requests: fewer answers to warm-up requests move no figure that is shown
 _MOSTLY_FAILED = 0.5
+_FAILURES = 12  # kinds
 
 
 class _Reuse(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ def summarise(run: Run) -> Summary:
     }
     handoff = handoff_costs(series, shares, window, answers_rps, handoff_counters(run.server, window))
     server = server_side(run, series, cpu, window)
-    outcomes = load.outcomes(measured)
+    outcomes, kinds = load.outcomes(measured), failures(measured, window.start_ns)
     response_ms = latency.quantiles(latency.response_ms(measured))
     health = generator_health(measured, missing, run.generator, window, run.manifest.error)
     summary = msgspec.structs.replace(
@@ -75,6 +75,8 @@ def summarise(run: Run) -> Summary:
         requests=len(measured),
         outcomes=outcomes,
         error_rate=1 - outcomes.get("ok", 0) / len(measured) if measured else None,
+        failures=kinds[:_FAILURES],
+        more_failures=len(kinds[_FAILURES:]),
         response_ms=response_ms,
         service_ms=latency.quantiles(latency.service_ms(measured)),
         ttft_ms=latency.quantiles(latency.ttft_ms(measured)),
@@ -96,7 +98,7 @@ def summarise(run: Run) -> Summary:
         handoff=handoff.figures,
         handoff_source=handoff.source,
         warnings=[
-            *_failures(measured),
+            *_failed(measured, kinds),
             *_missing(missing, measured),
             *run.manifest.warnings,
             *_backlog(run, measured, window, offered_rps),
@@ -176,28 +178,20 @@ def _identity(records: Iterable[RequestRecord]) -> dict[str, str]:
     return dict(answered)
 
 
-def _failures(measured: RequestTable) -> Sequence[str]:
-    """A warning when most of the requests failed, with the error that most of these had; and, since no percentile of
+def _failed(measured: RequestTable, kinds: Sequence[Failure]) -> Sequence[str]:
+    """A warning when most of the requests failed, with what most of these have in common; and, since no percentile of
     all of them says much then, how long the others took."""
-    failed = ~measured.is_ok
-    errors = _errors(measured.error[failed], measured.outcome[failed], measured.errors)
-    if errors.total() <= _MOSTLY_FAILED * len(measured):
+    failed = sum(kind.requests for kind in kinds)
+    if failed <= _MOSTLY_FAILED * len(measured):
         return []
-    error, count = min(errors.items(), key=lambda item: (-item[1], item[0]))
-    said = f"{errors.total():,} of {len(measured):,} requests failed, {count:,} of them with: {error}"
+    most = kinds[0]
+    said = (
+        f"{failed:,} of {len(measured):,} requests failed, {most.requests:,} of them with: {most.error or most.outcome}"
+    )
     answered = latency.quantiles(latency.response_ms(measured)[measured.is_ok])
     if answered.p50 is None or answered.p99 is None:
         return [said]
     return [said, f"ok only: response p50 {answered.p50:.1f}, P99 {answered.p99:.1f} ms ({answered.n:,})"]
-
-
-def _errors(error: NDArray[np.int32], outcome: NDArray[np.uint8], texts: Sequence[str]) -> Counter[str]:
-    """Error, or outcome where there is none, -> how many requests had it."""
-    errors: Counter[str] = Counter()
-    for names, codes in ((texts, error[error != NO_ERROR]), (OUTCOMES, outcome[error == NO_ERROR])):
-        for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
-            errors[names[code]] += int(count)
-    return errors
 
 
 def _missing(missing: int, measured: RequestTable) -> Sequence[str]:
@@ -206,11 +200,13 @@ def _missing(missing: int, measured: RequestTable) -> Sequence[str]:
 
 
 def _backlog(run: Run, measured: RequestTable, window: Window, offered_rps: float | None) -> Sequence[str]:
-    """A warning when the server answered more than was offered, because it still owed answers from warm-up."""
-    owed = load.answers_to_warmup(run.requests, window)
-    if offered_rps is None or load.achieved_rps(run.requests, window) <= offered_rps:
+    """A warning when the server answered more than was offered, because it still owed answers from warm-up: more of
+    them than chance leaves in flight, whose number is Poisson's, at one end of a window and not at the other."""
+    if offered_rps is None:
         return []
-    if owed <= _MANY_FROM_WARMUP * len(measured):
+    owed = load.answers_to_warmup(run.requests, window)
+    more = (load.achieved_rps(run.requests, window) - offered_rps) * window.length_s
+    if more <= _MANY_FROM_WARMUP * len(measured) + 2 * math.sqrt(2 * owed):
         return []
     return [f"{owed:,} of the answers in the window were due in warm-up: more were answered than were offered"]
 

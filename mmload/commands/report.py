@@ -67,13 +67,14 @@ def report(
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Trees of ten thousands of stacks refer to nothing above them: to look for cycles in them takes as long as they
-    do themselves, and finds none."""
+    """Ten thousands of stacks hold no cycles, and to look for some takes as long as to make the page of them."""
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_on:
+            gc.enable()
 
 
 def _warn(found: Report) -> None:
@@ -81,8 +82,12 @@ def _warn(found: Report) -> None:
     for run in found.runs:
         for trouble in run.troubles:
             print(f"warning: {run.run_id}: {trouble}", file=sys.stderr)
-    for trouble in found.troubles:
+    for run_id, trouble in found.unreadable.items():
+        print(f"warning: {run_id}: {trouble}", file=sys.stderr)
+    for trouble in (*([found.verdict_trouble] if found.verdict_trouble else []), *found.flame_troubles):
         print(f"warning: {trouble}", file=sys.stderr)
+    if found.verdict and found.verdict.stale:
+        print(f"warning: the verdict is stale: {found.verdict.stale[0]}", file=sys.stderr)
 
 
 def _write(file: Path, page: str) -> None:

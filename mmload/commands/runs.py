@@ -17,6 +17,9 @@ from mmload.plan.load_words import in_range, seconds
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from mmload.judge.kept import KeptVerdict
+    from mmload.store.read import Run
+
 
 class _ListUnlessSaid(TyperGroup):
     """`mmload runs --sort p99` is `mmload runs list --sort p99`."""
@@ -96,7 +99,8 @@ def show_run(
 
     from mmload.analyse.summary import summarise  # noqa: PLC0415
     from mmload.analyse.timeline import timeline  # noqa: PLC0415
-    from mmload.show.tables_run import render_run_show  # noqa: PLC0415
+    from mmload.judge.validity import standing_manifest  # noqa: PLC0415
+    from mmload.show.tables_run import render_run_show, render_stale  # noqa: PLC0415
     from mmload.show.terminal import open_console, print_document  # noqa: PLC0415
     from mmload.show.terminal_end import render_end  # noqa: PLC0415
     from mmload.store.campaigns import is_campaign  # noqa: PLC0415
@@ -106,12 +110,29 @@ def show_run(
         _show_campaign(run, out, as_json=json)
         return
     stored = find_run(run, out)
-    summary = summarise(stored)
+    manifest = standing_manifest(stored)
+    summary = msgspec.structs.replace(summarise(stored), validity=manifest.validity)
     if json:
         print_document(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n")
         return
+    kept, console = _kept(stored), open_console()
+    verdict = kept.verdict_with_cautions if kept and not kept.stale else None
     render = render_end if brief else render_run_show
-    open_console().print(render(summary, stored.manifest, timeline(stored), stored.verdict))
+    console.print(render(summary, manifest, timeline(stored), verdict))
+    if kept and kept.stale:
+        console.print()
+        console.print(render_stale(kept))
+
+
+def _kept(run: Run) -> KeptVerdict | None:
+    """One that can't be read says nothing of the figures."""
+    from mmload.judge.kept import kept_verdict  # noqa: PLC0415
+
+    try:
+        return kept_verdict(run.layout.verdict, run.layout.path.parent, [run])
+    except FolderError as error:
+        print(f"warning: its verdict: {error}; mmload gate {run.run_id} judges again", file=sys.stderr)
+        return None
 
 
 def _show_campaign(name: str, out: Path, *, as_json: bool) -> None:
@@ -127,7 +148,8 @@ def _show_campaign(name: str, out: Path, *, as_json: bool) -> None:
         print_document(encode_document(stored.campaign).decode())
         return
     made = [Run(stored.out / run_id) for slot in stored.campaign.slots for run_id in slot.run_ids]
-    open_console().print(render_campaign(stored.campaign, list_of_runs(made)))
+    found_by = stored.campaign.campaign_id if stored.out == OUT else str(stored.layout.path)
+    open_console().print(render_campaign(stored.campaign, list_of_runs(made), found_by))
 
 
 @app.command("timeline")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,9 @@ from mmload.plan.load_words import seconds
 from mmload.show.tables_runs import RunList, RunRow
 from mmload.store.layout import is_run_id
 from mmload.store.read import Run
+
+if TYPE_CHECKING:
+    from mmload.model.result import Summary
 
 STATUSES = ("damaged", "failed", "partial", "running", "complete")  # what asks for a look first
 _LONGEST_S = 10 * 365 * 86_400.0
@@ -34,7 +37,7 @@ SORTS = {
     "p99": _Sort(lambda row: row.response_p99_ms, descending=True, of_figures=True),
     "qps": _Sort(lambda row: row.achieved_rate_rps, descending=True, of_figures=True),
     "work": _Sort(lambda row: row.work_pct, descending=True, of_figures=True),
-    "status": _Sort(lambda row: STATUSES.index(row.status)),
+    "status": _Sort(lambda row: STATUSES.index(row.status) + row.valid / 2),  # what is INVALID before what is not
 }
 
 
@@ -82,7 +85,10 @@ def since_of(text: str, now: datetime) -> str:
     """`2h` ago, or a date in UTC such as `2026-11-20` or `2026-11-20T03:15`, as run-ids begin."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+    except ValueError as error:
+        if "-" in text:
+            hint = "write it as 2026-11-20 or 2026-11-20T03:15, or as a length of time: 2h"
+            raise UsageError(f"--since {text!r} is no date ({error})", hint) from error
         moment = now - timedelta(seconds=seconds(text, "--since", longest_s=_LONGEST_S))
     moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment.strftime("%Y%m%dT%H%M%SZ")
@@ -113,10 +119,26 @@ def _row(path: Path, *, with_figures: bool = True) -> RunRow:
     if not with_figures:
         return bare
     try:
-        summary = run.summary if run.layout.summary.is_file() else None
-        return RunRow.of(run.manifest, summary, run.verdict, now_utc_ns)
+        summary = _summary(run)
     except FolderError:
         return msgspec.structs.replace(bare, status="damaged")
+    row = RunRow.of(run.manifest, summary, None, now_utc_ns)
+    try:
+        return msgspec.structs.replace(row, verdict=run.verdict.verdict if run.verdict else None)
+    except FolderError:
+        return msgspec.structs.replace(row, verdict="unreadable")
+
+
+def _summary(run: Run) -> Summary | None:
+    """The one that was written; where it is damaged, made again. None where the run did not get that far."""
+    if not run.layout.summary.is_file():
+        return None
+    try:
+        return run.summary
+    except FolderError:
+        from mmload.analyse.summary import summarise  # noqa: PLC0415 (seldom, and slow to import)
+
+        return summarise(run)
 
 
 def _sorted(newest_first: list[Path], sort: _Sort, *, reverse: bool) -> list[Path]:

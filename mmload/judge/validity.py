@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 
 from mmload.analyse.load import Window, measure_window, measured_requests, missing_requests
 from mmload.analyse.load_generator import generator_faults, generator_health
 from mmload.errors import FolderError, UsageError
 from mmload.judge.comparable import names_of
-from mmload.model.manifest import Phase
+from mmload.model.manifest import Manifest, Phase
 from mmload.model.plan import ClosedLoop, GeneratorLimits
 from mmload.model.records import CUT_OFF
 from mmload.plan.check import check_bounds
@@ -60,6 +61,19 @@ def faults_of(run: Run) -> list[str]:
     missing = missing_requests(run, measured, window)
     health = generator_health(measured, missing, run.generator, window, run.manifest.error)
     return [*damage, *generator_faults(health, _strict(run.plan.limits))]
+
+
+def standing(run: Run) -> list[str]:
+    """The same, as it is told to whoever looks at any run: of one that still goes on, and of a profile without load,
+    neither of which is judged, what its manifest says. Raises FolderError on damage."""
+    if run.manifest.status != "running" and run.manifest.kind == "run":
+        return faults_of(run)
+    return [] if run.manifest.validity == "valid" else run.manifest.validity
+
+
+def standing_manifest(run: Run) -> Manifest:
+    """The manifest, its validity what `standing` says now, whatever was true when it was written."""
+    return msgspec.structs.replace(run.manifest, validity=standing(run) or "valid")
 
 
 def unfit_as_baseline(run: Run) -> list[str]:

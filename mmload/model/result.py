@@ -162,11 +162,25 @@ class GeneratorHealth(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s_per_1000_requests: float | None
 
 
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Measured requests that failed alike. error: what the server, the kernel or mmload said, on one line of at most
+    300 characters, `#` for what differs between them (ids, numbers, addresses); empty where nothing was said. first_s,
+    last_s: when the first and the last were due, seconds since the measure window began. example: the first's id."""
+
+    outcome: str
+    error: str
+    requests: int
+    first_s: float
+    last_s: float
+    example: str
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """summary.json: everything computed from the records of one run (measure window unless said otherwise).
 
     offered_rate_rps: scheduled requests over the window. achieved_rate_rps: correct answers whose done_ns lies in the
     window, over its length. outcomes: of the requests due in the window. error_rate: share of them that are not ok.
+    failures: the most frequent kinds of these; more_failures: how many kinds there are besides.
     response_ms: due -> done, not-ok counts as infinite. service_ms: sent -> done. ttft_ms: due -> first token.
     itl_ms: between tokens. tpot_ms: (done - first token) / (tokens - 1). cpu: by process name, e.g. scheduler_TP0.
     reuse: share of the requests that the workload asks to repeat an earlier one. cache_hit_share: share of the requests
@@ -200,6 +214,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     outcomes: dict[str, int]
     error_rate: float | None
+    failures: list[Failure] = []
+    more_failures: int = 0
     response_ms: Quantiles
     service_ms: Quantiles
     ttft_ms: Quantiles

@@ -24,17 +24,28 @@ def load_text(load: OpenLoop | ClosedLoop | NoLoad) -> str:
 
 
 def run_command(plan: Plan) -> str:
-    """The command line that repeats what a plan sends, and to what. Headers are left out: they may hold secrets."""
-    words = ["mmload", "run", *(["--variant", plan.variant] if plan.variant else [])]
-    words += [*_workload_options(plan), *load_options(plan.load)]
-    words += ["--requests", str(plan.requests)] if plan.requests is not None else []
-    words += ["--duration", _seconds(plan.duration_s), "--warmup", _seconds(plan.warmup_s), "--seed", str(plan.seed)]
-    words += ["--timeout", _seconds(plan.timeout_s)] if plan.timeout_s != _DEFAULT_TIMEOUT_S else []
+    """The command line that sends what a plan sends, to the same server. Headers are left out: secrets."""
+    return shlex.join(["mmload", "run", *variant_options(plan), *what_is_sent(plan), *engine_arguments(plan)])
+
+
+def variant_options(plan: Plan) -> list[str]:
+    return ["--variant", plan.variant] if plan.variant else []
+
+
+def what_is_sent(plan: Plan) -> list[str]:
+    """The options of the load, and of the server that meets it."""
+    words = [*_workload_options(plan), *load_options(plan.load), *_length_options(plan)]
+    words += ["--warmup", seconds_text(plan.warmup_s), "--seed", str(plan.seed)]
+    words += ["--timeout", seconds_text(plan.timeout_s)] if plan.timeout_s != _DEFAULT_TIMEOUT_S else []
     words += _worker_options(plan)
     words += ["--extra-body", json.dumps(plan.extra_body)] if plan.extra_body else []
     words += ["--url", plan.url] if plan.url else ["--engine", plan.engine or "standin", "--tp", str(plan.tp)]
-    words += ["--model", plan.model] if plan.model else []
-    return shlex.join([*words, *(["--", *plan.engine_args] if plan.engine_args else [])])
+    return [*words, *(["--model", plan.model] if plan.model else [])]
+
+
+def engine_arguments(plan: Plan) -> list[str]:
+    """The end of a command line; a server that is attached to was given its own."""
+    return ["--", *plan.engine_args] if plan.engine_args and not plan.url else []
 
 
 def load_options(load: OpenLoop | ClosedLoop | NoLoad) -> list[str]:
@@ -64,6 +75,14 @@ def _workload_options(plan: Plan) -> list[str]:
     return ["--workload", plan.workload_name]
 
 
+def _length_options(plan: Plan) -> list[str]:
+    """A number of requests, or a trace, leaves no room for a length."""
+    if plan.requests is not None:
+        return ["--requests", str(plan.requests)]
+    is_traced = isinstance(plan.load, OpenLoop) and plan.load.trace is not None
+    return [] if is_traced else ["--duration", seconds_text(plan.duration_s)]
+
+
 def _worker_options(plan: Plan) -> list[str]:
     joining = plan.meeting.expected if plan.meeting else 0
     local = plan.workers - joining
@@ -75,7 +94,8 @@ def _worker_options(plan: Plan) -> list[str]:
     return [*words, "--web"] if plan.meeting.web else words
 
 
-def _seconds(length_s: float) -> str:
+def seconds_text(length_s: float) -> str:
+    """As an option takes it: `2.5s`."""
     return f"{_exact(length_s)}s"
 
 

@@ -27,7 +27,7 @@ def seconds(text: str, option: str, *, shortest_s: float = 0.0, longest_s: float
 def in_range(value: float, option: str, low: float, high: float, unit: str = "") -> float:
     """`value` if low <= value <= high."""
     if not low <= value <= high:
-        raise UsageError(f"{option} {value:g}{unit} is out of range", f"it takes {low:g} to {high:g}{unit}")
+        raise UsageError(f"{option} {value:.10g}{unit} is out of range", f"it takes {low:g} to {high:.10g}{unit}")
     return value
 
 

@@ -55,6 +55,13 @@ def saving_text(side: ComparedSide) -> str:
     return f"({improvement_text(saving)})" if saving.word == "no difference seen" else improvement_text(saving)
 
 
+def verdict_text(side: ComparedSide) -> str:
+    """A side's word and of how many figures it is: `better in 1 of 7`; which, says `overall_text`."""
+    words: list[str] = [one.word for one in shown_differences(side)]
+    said, known = words.count(side.word), len(words) - words.count("not known")
+    return f"{side.word} in {said} of {known}" if said and side.word in {"better", "worse"} else side.word
+
+
 def overall_text(side: ComparedSide) -> str:
     """A side's word and the figures that it is of: `better in build CPU`; `mixed: better in QPS; worse in errors`."""
     said = []

@@ -9,6 +9,7 @@ from mmload.model.flame import FlameDocument
 from mmload.show.page_data import asset, assets, embedded, html_page, page_css
 
 FLAME_SCRIPTS = (  # each stands on those before it
+    "flame_folds.js",
     "flame_tree.js",
     "flame_functions.js",
     "flame_words.js",
@@ -21,6 +22,7 @@ FLAME_SCRIPTS = (  # each stands on those before it
     "flame_stage.js",
     "flame_legend.js",
     "flame_controls.js",
+    "flame_columns.js",
     "flame_table.js",
     "flame_view.js",
     "flame_start.js",

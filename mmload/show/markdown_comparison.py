@@ -19,11 +19,12 @@ from mmload.show.comparison_words import (
     overall_text,
     saving_text,
     shown_differences,
+    verdict_text,
 )
 from mmload.show.markdown_text import code, escaped
 
 _LEVELS = ("cpu_ms_per_request", "response_p50_ms", "response_p99_ms", "qps", "cpu_work_pct", "cpu_total_pct")
-_MARKS = {"better": "✅ better", "worse": "❌ worse", "mixed": "⚠️ mixed"}
+_MARKS = {"better": "✅", "worse": "❌", "mixed": "⚠️"}
 _ANSWER_WIDTH = 160
 
 
@@ -44,7 +45,7 @@ def comparison_to_markdown(comparison: Comparison) -> str:
     for side in comparison.sides:
         if side is not baseline:
             blocks += [
-                [f"### {escaped(side.name)}: {_word(side.word).replace(side.word, overall_text(side))}"],
+                [f"### {escaped(side.name)}: {_word(side.word, overall_text(side))}"],
                 list(_against(side, baseline)),
             ]
             blocks.append(list(_notes(side)))
@@ -56,7 +57,7 @@ def _levels(comparison: Comparison) -> Iterator[str]:
     yield f"|:--|{'--:|' * len(_LEVELS)}--:|:--|"
     for side in comparison.sides:
         levels = " | ".join(level_text(side, name) for name in _LEVELS)
-        yield f"| {escaped(side.name)} | {levels} | {saving_text(side)} | {_word(side.word)} |"
+        yield f"| {escaped(side.name)} | {levels} | {saving_text(side)} | {_word(side.word, verdict_text(side))} |"
 
 
 def _against(side: ComparedSide, baseline: ComparedSide) -> Iterator[str]:
@@ -82,5 +83,6 @@ def _notes(side: ComparedSide) -> Iterator[str]:
         yield f"- {escaped(note)}"
 
 
-def _word(word: str) -> str:
-    return _MARKS.get(word, word)
+def _word(word: str, said: str = "") -> str:
+    """With its mark. said: in its place."""
+    return f"{_MARKS.get(word, '')} {said or word}".lstrip()

@@ -56,7 +56,7 @@ PHASE_COLOURS = {
     "reply": "#3fae7c",
     "other": "#9a7fb5",
 }
-# What a bar is filled with where there is no colour to tell the phases apart.
+# What a bar is filled with where there are no colours to tell the phases apart, or too few.
 PHASE_LETTERS = {
     "idle-poll": "i",
     "device-wait": "d",

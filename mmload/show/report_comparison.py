@@ -19,6 +19,7 @@ from mmload.show.comparison_words import (
     overall_text,
     saving_text,
     shown_differences,
+    verdict_text,
 )
 from mmload.show.report_shapes import VERDICT_TONES, Cell, Table, Tone, table, word
 from mmload.show.terminal_figures import plain
@@ -67,7 +68,7 @@ def _levels(comparison: Comparison) -> Table:
             *(level_text(side, name) for name in _LEVELS),
             saving_text(side),
             f"{len(side.runs):,}",
-            word(side.word),
+            Cell(verdict_text(side), VERDICT_TONES.get(side.word, "")),
         ]
         for side in comparison.sides
     ]

@@ -11,17 +11,13 @@ from mmload.analyse.report_series import SHOWN, Curve
 from mmload.judge.report import ReportedRun
 from mmload.model.campaign import MAIN_SCENE
 from mmload.model.result import Verdict
+from mmload.show.latencies import LATENCIES
 from mmload.show.report_plots import CurvePlot, DrawnCurve, Limit, colour_of, groups
 from mmload.show.report_shapes import Table, table
-from mmload.show.terminal_figures import count, figures, plain
+from mmload.show.terminal_figures import MISSING, count, figures, plain
 
 _LIMIT = re.compile(r"(?P<latency>response|service|ttft|itl)_p(?P<digits>\d+)_ms")
-_LATENCIES = {
-    "response_ms": "response time",
-    "service_ms": "service time",
-    "ttft_ms": "TTFT",
-    "itl_ms": "ITL",
-}
+_NAMES = {latency.field: latency.name for latency in LATENCIES}
 _TITLES = {"response_ms": "response and service time"}  # of several together
 _TOGETHER: tuple[tuple[str, ...], ...] = (("response_ms", "service_ms"), ("ttft_ms",), ("itl_ms",))
 
@@ -35,8 +31,8 @@ def curve_plots(
     for of in _TOGETHER if is_alone else [latencies[:1] for latencies in _TOGETHER]:
         drawn = [
             DrawnCurve(
-                label=_LATENCIES[latency] if is_alone else run.label,
-                group=_LATENCIES[latency] if is_alone else called[run.label],
+                label=_NAMES[latency] if is_alone else run.label,
+                group=_NAMES[latency] if is_alone else called[run.label],
                 colour=colour_of(place) if is_alone else colours[run.side],
                 curve=run.curves[latency],
                 kind="thin" if place else "line",
@@ -47,7 +43,7 @@ def curve_plots(
         ]
         if not drawn:
             continue
-        title = _TITLES[of[0]] if len(of) > 1 else _LATENCIES[of[0]]
+        title = _TITLES[of[0]] if len(of) > 1 else _NAMES[of[0]]
         yield CurvePlot(
             id=f"{name}-curve-{of[0].removesuffix('_ms')}",
             title=f"{title[0].upper()}{title[1:]} by percentile",
@@ -70,10 +66,16 @@ def _limits(verdict: Verdict | None, latency: str) -> Iterator[Limit]:
 def _curve_table(title: str, drawn: Sequence[DrawnCurve]) -> Table:
     rows = []
     for one in drawn:
-        shown = figures([at(one.curve, share) for share in SHOWN], "∞")
+        shown = figures([_known(one.curve, share) for share in SHOWN], "∞")
         rows.append([one.label, f"{one.curve.n:,}", f"{one.curve.n - one.curve.answered:,}", *shown])
     head = (f"{title}, ms", "n", "not ok", *(f"p{100 * share:g}" for share in SHOWN))
-    return table(title, head, rows, note="exact; what was not ok took longer than any")
+    note = f"exact; what was not ok took longer than any; {MISSING}: too few for it, it would be the longest of them"
+    return table(title, head, rows, note=note)
+
+
+def _known(curve: Curve, share: float) -> float | None:
+    """None where fewer than one of so many is to be slower: the nearest rank is then that of the longest."""
+    return None if nearest_rank(share, curve.n) == curve.n else at(curve, share)
 
 
 def at(curve: Curve, share: float) -> float:

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmload.model.result import Quantiles, Summary
+from mmload.show.latencies import FEWEST_FOR_P99, LATENCIES
 from mmload.show.palette import OUTCOME_COLOURS
 from mmload.show.report_shapes import Bars, Cell, Fact, Table, bar, facts, table
 from mmload.show.terminal_figures import count, figure, figures, percent
-
-_LATENCIES = {
-    "response time": ("response_ms", "due to done: what is gated"),
-    "service time": ("service_ms", "sent to done"),
-    "TTFT": ("ttft_ms", "due to the first token"),
-    "ITL": ("itl_ms", "between tokens"),
-    "TPOT": ("tpot_ms", "per token after the first"),
-}
 
 
 def load_tables(summary: Summary) -> Iterator[Table]:
@@ -28,27 +21,34 @@ def _rates(summary: Summary) -> Table:
     low, high = summary.achieved_low, summary.achieved_high
     offered, achieved, least, most = figures([summary.offered_rate_rps, summary.achieved_rate_rps, low, high])
     answers = round(summary.achieved_rate_rps * summary.duration_s)
+    is_open_loop = summary.offered_rate_rps is not None
     rows = [
-        ("offered", offered, "req/s", "", f"{summary.requests:,}"),
+        *([("offered", offered, "req/s", "", f"{summary.requests:,}")] if is_open_loop else []),
         ("achieved", achieved, "req/s", "" if low is None else f"{least} to {most}", f"{answers:,}"),
         ("errors", percent(summary.error_rate), "%", "", f"{summary.requests:,}"),
         ("output", figure(summary.tokens_per_s, most=1), "tokens/s", "", ""),
     ]
-    note = "offered: scheduled requests over the window; achieved: correct answers complete within it"
+    note = "achieved: correct answers complete within the window, over its length"
+    if is_open_loop:
+        note = f"offered: scheduled requests over the window; {note}"
     return table("rates", ("", "", "unit", "95 % interval", "n"), rows, left=(0, 2), note=note)
 
 
 def _latencies(summary: Summary) -> Table:
     rows: list[list[str | Cell]] = []
-    for name, (field, meaning) in _LATENCIES.items():
-        q: Quantiles = getattr(summary, field)
+    for latency in LATENCIES:
+        q: Quantiles = getattr(summary, latency.field)
         if not q.n:
             continue
         values = [float("inf") if v is None else v for v in (q.mean, q.p50, q.p90, q.p95, q.p99, q.max)]
         mean, p50, p90, p95, p99, most = figures(values, "∞")
-        rows.append([name, f"{q.n:,}", mean, p50, p90, p95, Cell(p99, "strong"), most, Cell(meaning, "muted")])
+        meaning = Cell(latency.meaning, "muted")
+        rows.append([latency.name, f"{q.n:,}", mean, p50, p90, p95, Cell(p99, "strong"), most, meaning])
     head = ("latency, ms", "n", "mean", "p50", "p90", "p95", "P99", "max", "")
-    note = "exact, from every record; a request that is not ok counts as infinite (∞)"
+    note = (
+        "exact, from every record; a request that is not ok counts as infinite (∞); "
+        f"of fewer than {FEWEST_FOR_P99} the P99 is the longest"
+    )
     return table("latencies", head, rows, left=(0, 8), note=note)
 
 

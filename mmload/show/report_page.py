@@ -15,7 +15,7 @@ from mmload.show.report_views import page_view, title_of
 from mmload.show.terminal_figures import plain
 
 _STYLES = ("chart.css", "report.css")
-_SCRIPTS = ("chart_scale.js", "chart_axis.js", "chart_time.js", "chart_curve.js", "report.js")
+_SCRIPTS = ("chart_scale.js", "chart_axis.js", "chart_legend.js", "chart_time.js", "chart_curve.js", "report.js")
 
 
 def report_page(report: Report) -> str:

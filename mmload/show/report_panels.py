@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -12,13 +11,15 @@ import numpy as np
 from mmload.analyse.server_pages import Values
 from mmload.analyse.timeline import Timeline
 from mmload.judge.report import ReportedRun
-from mmload.show.report_plots import Axis, Kind, Panel, Series, Value, colour_of, groups
+from mmload.show.latencies import FEWEST_FOR_P99
+from mmload.show.report_phases import phase_panels
+from mmload.show.report_plots import Axis, Kind, Panel, Series, colour_of, groups, plot_values
 from mmload.show.report_shapes import table
 from mmload.show.terminal_figures import MISSING, figures, plain
 from mmload.show.terminal_processes import in_order, short_name
 
-_DIGITS = 4
 _MB = 1e-6
+_NOT_OK = "not ok"
 _SHM = "/dev/shm, host"  # noqa: S108 (a label)
 
 
@@ -30,6 +31,7 @@ class _Row(NamedTuple):
     colour: str
     kind: Kind = "line"
     group: str = ""  # in the legend; '' is the label
+    unit: str = ""  # where it is not the plot's
 
     @property
     def is_known(self) -> bool:
@@ -51,11 +53,15 @@ def axis_of(timeline: Timeline) -> Axis:
     return Axis(start_s=timeline.t_s[0], bin_s=timeline.bin_s, bins=len(timeline.t_s), phases=phases)
 
 
-def panels_of(timeline: Timeline, axis: int) -> Iterator[Panel]:
-    """Load, response, queue, CPU, memory and the server of one run, those of which anything is known."""
+def panels_of(run: ReportedRun, key: str, axis: int) -> Iterator[Panel]:
+    """Load, response, queue, CPU, memory and the server of one run, those of which anything is known; none without a
+    timeline. key: its own in the page; axis: that of its timeline, by place."""
+    timeline = run.timeline
+    if timeline is None:
+        return
     wanted: dict[str, tuple[str, str, list[_Row]]] = {
         "rate": ("Offered and achieved rate", "req/s", _named(timeline, _RATE)),
-        "response": ("Response time by when it was due", "ms", _named(timeline, _RESPONSE)),
+        "response": ("Response time by when it was due", "ms", _response(timeline)),
         "queue": ("In flight, running and queued", "requests", _named(timeline, _QUEUE)),
         "cpu": ("CPU of each process", "% of a core", _processes(timeline, "cpu_pct")),
         "host": ("The host's cores and GPUs", "% busy", _named(timeline, _HOST) + _gpus(timeline, "kernel_ran_pct")),
@@ -66,7 +72,9 @@ def panels_of(timeline: Timeline, axis: int) -> Iterator[Panel]:
     for name, (title, unit, rows) in wanted.items():
         known = [_Placed(row, timeline, axis) for row in rows if row.is_known]
         if known:
-            yield _panel(f"run{axis}-{name}", title, unit, known)
+            yield _panel(f"{key}-{name}", title, unit, known)
+        if name == "cpu":
+            yield from phase_panels(run.phases, timeline, key, axis)
 
 
 def overlaid(runs: Sequence[ReportedRun], axes: Mapping[str, int], colours: Mapping[str, str]) -> Iterator[Panel]:
@@ -74,7 +82,7 @@ def overlaid(runs: Sequence[ReportedRun], axes: Mapping[str, int], colours: Mapp
     wanted = {
         "rate": ("Achieved rate", "req/s", "achieved_rps"),
         "p50": ("Response time, p50", "ms", "response_p50_ms"),
-        "p99": ("Response time, P99", "ms", "response_p99_ms"),
+        "p99": (f"Response time, {_p99(*filter(None, (run.timeline for run in runs)))}", "ms", "response_p99_ms"),
         "queue": ("In flight", "requests", "in_flight"),
         "cpu": ("CPU of the busiest rank", "% of a core", ""),
     }
@@ -96,7 +104,7 @@ _RATE: _Wanted = (("offered", "offered_rps", "grey", "area"), ("achieved", "achi
 _RESPONSE: _Wanted = (
     ("P99", "response_p99_ms", "s1", "line"),
     ("p50", "response_p50_ms", "s0", "line"),
-    ("not ok", "errors", "bad", "errors"),
+    (_NOT_OK, "errors", "bad", "errors"),
 )
 _QUEUE: _Wanted = (
     ("in flight, at most", "in_flight", "s0", "line"),
@@ -112,6 +120,20 @@ def _named(timeline: Timeline, wanted: _Wanted) -> list[_Row]:
     return [
         _Row(label, timeline.series[key], colour, kind) for label, key, colour, kind in wanted if key in timeline.series
     ]
+
+
+def _response(timeline: Timeline) -> list[_Row]:
+    names, units = {"P99": _p99(timeline)}, {_NOT_OK: "requests"}
+    return [
+        row._replace(label=names.get(row.label, row.label), unit=units.get(row.label, ""))
+        for row in _named(timeline, _RESPONSE)
+    ]
+
+
+def _p99(*timelines: Timeline) -> str:
+    """Of so few requests in every bin that each P99 is the longest of its bin, it is called that."""
+    is_longest = all(timeline.most_due < FEWEST_FOR_P99 for timeline in timelines)
+    return "P99, of so few a bin the longest" if is_longest else "P99"
 
 
 def _memory(timeline: Timeline) -> list[_Row]:
@@ -148,34 +170,30 @@ def _overlay(timeline: Timeline, key: str) -> Values | None:
 
 
 def _panel(key: str, title: str, unit: str, placed: Sequence[_Placed]) -> Panel:
-    ends = [(plain(one.row.label), *_ends(one.timeline, one.row.values)) for one in placed]
-    said = ", ".join(f"{label} {least} to {most} {unit}" for label, _, least, _, most in ends)
+    ends = [(plain(one.row.label), one.row.unit or unit, *_ends(one.timeline, one.row.values)) for one in placed]
+    said = ", ".join(f"{label} {least} to {most} {of}" for label, of, _, least, _, most in ends)
     note = "over the bins of the measured window, or of the whole run where there was none"
     return Panel(
         id=key,
         title=title,
         unit=unit,
-        series=list(_series(placed)),
+        series=list(_series(placed, unit)),
         about=f"{title} over time: {said}",
-        text=table(title, (f"{title}, {unit}", "bins", "least", "median", "most"), ends, note=note),
+        text=table(title, (title, "unit", "bins", "least", "median", "most"), ends, left=(0, 1), note=note),
     )
 
 
-def _series(placed: Iterable[_Placed]) -> Iterator[Series]:
+def _series(placed: Iterable[_Placed], unit: str) -> Iterator[Series]:
     for row, _, axis in placed:
         yield Series(
             label=row.label,
             group=row.group or row.label,
             axis=axis,
-            values=_values(row.values),
+            unit=row.unit or unit,
+            values=plot_values(row.values),
             colour=row.colour,
             kind=row.kind,
         )
-
-
-def _values(values: Values) -> list[Value]:
-    """To so many digits as a plot can show."""
-    return [None if math.isnan(v) else "inf" if math.isinf(v) else float(f"{v:.{_DIGITS}g}") for v in values.tolist()]
 
 
 def _ends(timeline: Timeline, values: Values) -> tuple[str, str, str, str]:

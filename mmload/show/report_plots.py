@@ -5,20 +5,24 @@ A plot over time is a *panel*; the share of the requests that took longer is dra
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from mmload.analyse.report_series import Curve
 from mmload.show.report_shapes import Table
 
-Kind = Literal["line", "thin", "area", "dashed", "errors"]
+Kind = Literal["line", "thin", "area", "dashed", "stack", "errors"]
 Value = float | str | None
 
 _BASE = "base"
 _COLOURS = 8
+_DIGITS = 4
 
 
 class Axis(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,22 +36,26 @@ class Axis(msgspec.Struct, frozen=True, kw_only=True):
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
     """axis: whose bins these are. values: one a bin, None where nothing is known, 'inf' where no number is enough.
-    group: those of one have one entry in the legend."""
+    group: those of one have one entry in the legend. unit: of the values. Those of the kind 'stack' lie on each other
+    in their order."""
 
     label: str
     group: str
     axis: int
+    unit: str
     values: list[Value]
     colour: str
     kind: Kind = "line"
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
-    """A plot over time. about: what is drawn, for a person; text: the same figures as a table."""
+    """A plot over time. unit: of its axis, and what else is to be known at a glance. height: in pixels. about: what is
+    drawn, for a person; text: the same figures as a table."""
 
     id: str
     title: str
     unit: str
+    height: int = 112
     series: list[Series]
     about: str
     text: Table
@@ -86,6 +94,11 @@ class Plots(msgspec.Struct, frozen=True, kw_only=True):
     axes: list[Axis]
     panels: list[Panel]
     curves: list[CurvePlot]
+
+
+def plot_values(values: NDArray[np.float64]) -> list[Value]:
+    """To so many digits as a plot can show."""
+    return [None if math.isnan(v) else "inf" if math.isinf(v) else float(f"{v:.{_DIGITS}g}") for v in values.tolist()]
 
 
 def groups(labels_by_side: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import msgspec
 
-from mmload.model.result import CriterionResult, Verdict
+from mmload.judge.kept import KeptVerdict, short_sha
+from mmload.model.result import CriterionResult
 from mmload.show.answer_texts import shortened
 from mmload.show.figures import (
     SceneResults,
@@ -65,34 +67,43 @@ class SceneView(msgspec.Struct, frozen=True):
 
 
 class VerdictView(msgspec.Struct, frozen=True):
+    """word: STALE where the records no longer bear the verdict out; its reasons then are in stale."""
+
     word: str
     tone: Tone
     sentence: str
+    stale: list[str]
     facts: list[Fact]
     cautions: list[str]
     scenes: list[SceneView]
 
 
-def verdict_view(verdict: Verdict) -> VerdictView:
+def verdict_view(kept: KeptVerdict) -> VerdictView:
+    verdict = kept.verdict
     scenes = by_scene(verdict)
+    sha256 = f", sha256 {short_sha(verdict.gate_sha256)}" if verdict.gate_sha256 else ""
     about = {
-        "gate": verdict.gate,
+        "gate": f"{verdict.gate}{sha256}",
+        "verdict.json of": datetime.fromtimestamp(kept.kept_utc_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         "campaign": verdict.campaign,
         "confidence": confidence_text(verdict),
         "looks": looks_text(verdict),
     }
     cautions = [f"compared by force: {difference}" for difference in verdict.forced] + verdict.warnings
     return VerdictView(
-        verdict.verdict,
-        VERDICT_TONES[verdict.verdict],
-        overall_text(verdict),
+        "STALE" if kept.stale else verdict.verdict,
+        "invalid" if kept.stale else VERDICT_TONES[verdict.verdict],
+        f"it said {verdict.verdict}, of records that are not these: judge again"
+        if kept.stale
+        else overall_text(verdict),
+        [plain(reason) for reason in kept.stale],
         facts(about),
-        [plain(caution) for caution in cautions],
-        [_scene(scene, verdict, is_alone=len(scenes) == 1) for scene in scenes],
+        [plain(caution) for caution in [*kept.cautions, *cautions]],
+        [_scene(scene, kept, is_alone=len(scenes) == 1) for scene in scenes],
     )
 
 
-def _scene(scene: SceneResults, verdict: Verdict, *, is_alone: bool) -> SceneView:
+def _scene(scene: SceneResults, kept: KeptVerdict, *, is_alone: bool) -> SceneView:
     runs = {"candidate": ", ".join(scene.runs.candidate) or "no run"}
     runs |= {f"baseline {name}": ", ".join(made) or "no run" for name, made in scene.runs.baselines.items()}
     first_with = first_needing(scene.criteria)
@@ -101,15 +112,15 @@ def _scene(scene: SceneResults, verdict: Verdict, *, is_alone: bool) -> SceneVie
     return SceneView(
         "" if is_alone else scene.name,
         facts({"load": scene.runs.load, **runs}),
-        [_row(criterion, verdict, first_with) for criterion in scene.criteria],
+        [_row(criterion, kept, first_with) for criterion in scene.criteria],
         texts,
         sum(criterion.more_differences for criterion in scene.criteria),
     )
 
 
-def _row(criterion: CriterionResult, verdict: Verdict, first_with: dict[str, CriterionResult]) -> Row:
+def _row(criterion: CriterionResult, kept: KeptVerdict, first_with: dict[str, CriterionResult]) -> Row:
     figure, bounds = figure_and_bounds(criterion)
-    details = remarks(criterion, verdict)
+    details = remarks(criterion, kept.verdict)
     if criterion.baseline_on:
         details.append(f"the baseline on {criterion.baseline_on}")
     details += [criterion.evidence] if criterion.evidence else []
@@ -123,8 +134,8 @@ def _row(criterion: CriterionResult, verdict: Verdict, first_with: dict[str, Cri
         figure=figure,
         bounds=bounds,
         n=f"{criterion.n:,}",
-        word=criterion.verdict,
-        tone=VERDICT_TONES[criterion.verdict],
+        word=f"was {criterion.verdict}" if kept.stale else criterion.verdict,
+        tone="muted" if kept.stale else VERDICT_TONES[criterion.verdict],
         details=[plain(detail) for detail in details],
         drawing=_drawing(criterion),
     )

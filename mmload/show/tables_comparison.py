@@ -21,6 +21,7 @@ from mmload.show.comparison_words import (
     overall_text,
     saving_text,
     shown_differences,
+    verdict_text,
 )
 from mmload.show.palette import DIFFERENCE_STYLES, LABEL, WARNING
 from mmload.show.terminal_about import next_steps
@@ -84,7 +85,7 @@ def _levels(comparison: Comparison, sheet: Sheet) -> Iterator[Text]:
             styled((side.name, "bold")),
             *(styled(level_text(side, name, sheet.glyphs.infinity)) for name in _LEVELS),
             styled(saving_text(side)),
-            styled((side.word, DIFFERENCE_STYLES[side.word])),
+            styled((verdict_text(side), DIFFERENCE_STYLES[side.word])),
         ]
         for side in comparison.sides
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from rich.text import Text
 
 from mmload.analyse.timeline import Timeline
+from mmload.judge.kept import KeptVerdict
 from mmload.model.manifest import Manifest
 from mmload.model.result import Summary, Verdict
 from mmload.show.palette import LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
@@ -36,6 +37,19 @@ def render_run_show(
             [] if summary is None else render_summary(summary, manifest, timeline).lines(sheet),
             [] if verdict is None else render_verdict(verdict).lines(sheet),
         )
+
+    return Drawn(view)
+
+
+def render_stale(kept: KeptVerdict) -> Drawn:
+    """A verdict that the records no longer bear out: that, and why, in its place."""
+
+    def view(sheet: Sheet) -> Iterator[Text]:
+        word = styled((" STALE ", f"reverse {VERDICT_STYLES['INVALID']}"), " ")
+        said = f"it said {kept.verdict.verdict}, of records that are not these: judge again"
+        yield from paragraph(styled(said), sheet, word)
+        for reason in kept.stale:
+            yield from paragraph(styled(reason), sheet, "  - ")
 
     return Drawn(view)
 

@@ -13,17 +13,23 @@ from mmload.model.manifest import Manifest, Status
 from mmload.model.result import Summary, Verdict, VerdictWord
 from mmload.plan.load_text import load_text
 from mmload.show.palette import LABEL, STATUS_STYLES, VERDICT_STYLES, WARNING
+from mmload.show.terminal_about import next_steps
 from mmload.show.terminal_figures import MISSING, count, figures, span
 from mmload.show.terminal_sheet import EXTRA, Column, Drawn, Sheet, fact, grid, paragraph, separated, styled
 
 _NANOSECONDS = 1e9
-_SHOWN_BY: Mapping[CampaignKind, Sequence[str]] = {"compare": ("compare",), "gate": ("gate", "compare"), "selftest": ()}
+_SHOWN_BY: Mapping[CampaignKind, Sequence[str]] = {
+    "compare": ("compare", "report"),
+    "gate": ("gate", "compare", "report"),
+    "selftest": (),
+}
+_SHOWS = {"gate": "whether to ship it", "compare": "side by side", "report": "one page to pass on"}
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `mmload runs`. status: 'damaged' where its manifest can't be read, and then nothing else is known, or
     what was said of it, and then there are no figures. They are None without a summary, too. work_pct: of the busiest
-    rank. campaign: None where it was made alone."""
+    rank. verdict: 'unreadable' where its file is damaged. campaign: None where it was made alone."""
 
     run_id: str
     age_s: float | None = None
@@ -36,7 +42,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     work_pct: float | None = None
     status: Status | Literal["damaged"]
     valid: bool = False
-    verdict: VerdictWord | None = None
+    verdict: VerdictWord | Literal["unreadable"] | None = None
     campaign: str | None = None
 
     @classmethod
@@ -125,7 +131,7 @@ def _cells(row: RunRow, shown: tuple[str, str, str]) -> list[Text]:
         styled(MISSING if row.tp is None else str(row.tp)),
         *map(styled, shown),
         _status(row),
-        styled((row.verdict, VERDICT_STYLES[row.verdict])) if row.verdict else styled((MISSING, LABEL)),
+        styled((row.verdict, VERDICT_STYLES.get(row.verdict, WARNING))) if row.verdict else styled((MISSING, LABEL)),
         styled((row.campaign or MISSING, LABEL)),
     ]
 
@@ -150,11 +156,13 @@ def _remarks(runs: RunList, sheet: Sheet) -> Iterator[Text]:
         yield from paragraph(styled((what, WARNING)), sheet)
 
 
-def render_campaign(campaign: Campaign, runs: RunList) -> Drawn:
-    """What a campaign is, its runs, and the commands that show what came of it."""
+def render_campaign(campaign: Campaign, runs: RunList, name: str) -> Drawn:
+    """What a campaign is, its runs, and the commands that show what came of it. name: what they find it by."""
 
     def view(sheet: Sheet) -> Iterator[Text]:
-        return separated(_about(campaign, sheet), _table(runs.rows, sheet) if runs.rows else [], _next(campaign, sheet))
+        return separated(
+            _about(campaign, sheet), _table(runs.rows, sheet) if runs.rows else [], _next(campaign, name, sheet)
+        )
 
     return Drawn(view)
 
@@ -174,6 +182,6 @@ def _about(campaign: Campaign, sheet: Sheet) -> Iterator[Text]:
         yield from paragraph(styled(campaign.error), sheet, styled(("! ", f"bold {WARNING}")))
 
 
-def _next(campaign: Campaign, sheet: Sheet) -> Iterator[Text]:
-    items = [styled(f"mmload {command} {campaign.campaign_id}") for command in _SHOWN_BY[campaign.kind]]
-    yield from fact("next", items or [styled("mmload runs show RUN")], sheet)
+def _next(campaign: Campaign, name: str, sheet: Sheet) -> Iterator[Text]:
+    steps = [(f"mmload {command} {name}", _SHOWS[command]) for command in _SHOWN_BY[campaign.kind]]
+    yield from next_steps(steps or [("mmload runs show RUN", "")], sheet)

@@ -176,4 +176,4 @@ def _known_first(phases: Iterable[str]) -> list[str]:
 
 
 def _key(phase: str, sheet: Sheet) -> str:
-    return sheet.glyphs.block if sheet.colour else PHASE_LETTERS.get(phase, "?")
+    return sheet.glyphs.block if sheet.tells_colours else PHASE_LETTERS.get(phase, "?")

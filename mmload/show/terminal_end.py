@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from rich.text import Text
 
@@ -14,6 +15,7 @@ from mmload.show.palette import LABEL, OUTCOME_STYLES, VERDICT_STYLES
 from mmload.show.terminal_about import findings, trust, warnings, way_on, what_was_run
 from mmload.show.terminal_charts import bar
 from mmload.show.terminal_cpu import phase_bars, phase_legend
+from mmload.show.terminal_failures import most_frequent_failure
 from mmload.show.terminal_headline import headline
 from mmload.show.terminal_processes import in_order
 from mmload.show.terminal_sheet import LABEL_WIDTH, Drawn, Sheet, fact, outcome_counts, paragraph, separated, styled
@@ -34,8 +36,8 @@ def render_end(
         return separated(
             trust(summary, manifest, sheet),
             _top(summary, manifest, verdict, sheet),
-            timeline_in_short(timeline, sheet, is_open_loop=summary.offered_rate_rps is not None) if timeline else [],
-            _outcomes(summary.outcomes, sheet),
+            timeline_in_short(timeline, sheet) if timeline else [],
+            chain(_outcomes(summary.outcomes, sheet), most_frequent_failure(summary, sheet)),
             _phases(shown, len(server) - len(shown), sheet),
             findings(summary, sheet, _FINDINGS),
             warnings(summary, manifest, sheet, _WARNINGS),

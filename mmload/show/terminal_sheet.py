@@ -37,6 +37,11 @@ class Sheet:
     def colour(self) -> bool:
         return self.console.color_system is not None and not self.console.no_color
 
+    @property
+    def tells_colours(self) -> bool:
+        """Whether there are colours enough to tell phases apart by them alone: sixteen are not."""
+        return self.colour and self.console.color_system not in {"standard", "windows"}
+
     def with_width(self, cells: int) -> Sheet:
         return replace(self, width=max(1, cells))
 

@@ -9,6 +9,8 @@ from rich.text import Text
 from mmload.analyse.timeline import Timeline
 from mmload.model.manifest import Manifest
 from mmload.model.result import Quantiles, Summary
+from mmload.show.headline_words import achieved_of_offered
+from mmload.show.latencies import LATENCIES
 from mmload.show.palette import LABEL
 from mmload.show.terminal_about import findings, trust, warnings, way_on, what_was_run
 from mmload.show.terminal_cpu import (
@@ -19,9 +21,10 @@ from mmload.show.terminal_cpu import (
     phase_costs,
     phase_table,
 )
+from mmload.show.terminal_failures import failure_kinds
 from mmload.show.terminal_figures import count, figure, figures, percent
 from mmload.show.terminal_handoff import handoff_costs
-from mmload.show.terminal_headline import achieved_of_offered, headline
+from mmload.show.terminal_headline import headline
 from mmload.show.terminal_looking import looking_facts
 from mmload.show.terminal_memory import memory
 from mmload.show.terminal_processes import in_order
@@ -41,14 +44,6 @@ from mmload.show.terminal_sheet import (
 )
 from mmload.show.terminal_timeline import timeline_in_short
 
-_LATENCIES = (
-    ("response", "response_ms", "due to done: what is gated"),
-    ("service", "service_ms", "sent to done"),
-    ("TTFT", "ttft_ms", "due to the first token"),
-    ("ITL", "itl_ms", "between tokens"),
-    ("TPOT", "tpot_ms", "per token after the first"),
-)
-
 
 def render_summary(summary: Summary, manifest: Manifest, timeline: Timeline | None = None) -> Drawn:
     """All of a summary, for a terminal of any width; with the run's timeline its course in a few lines, too."""
@@ -58,6 +53,7 @@ def render_summary(summary: Summary, manifest: Manifest, timeline: Timeline | No
         return separated(
             [] if alone else beside(_rates(summary, sheet), _latencies(summary, sheet), sheet),
             [] if alone else _facts(summary, sheet),
+            failure_kinds(summary, sheet),
             looking_facts(summary.looking, sheet),
             server_figures(summary.server, cpu, sheet) if summary.server else [],
             handoff_costs(summary, sheet),
@@ -67,7 +63,7 @@ def render_summary(summary: Summary, manifest: Manifest, timeline: Timeline | No
             beside(hottest_functions(cpu, sheet), other_functions(cpu, sheet), sheet),
             memory(summary, sheet),
             profile_quality(manifest.profile, sheet) if alone else [],
-            timeline_in_short(timeline, sheet, is_open_loop=summary.offered_rate_rps is not None) if timeline else [],
+            timeline_in_short(timeline, sheet) if timeline else [],
         )
 
     def view(sheet: Sheet) -> Iterator[Text]:
@@ -87,7 +83,7 @@ def render_summary(summary: Summary, manifest: Manifest, timeline: Timeline | No
 def _rates(summary: Summary, sheet: Sheet) -> Iterable[Text]:
     offered, achieved, bounds = achieved_of_offered(summary)
     rows = [
-        ("offered", offered, "req/s", ""),
+        *([] if summary.offered_rate_rps is None else [("offered", offered, "req/s", "")]),
         ("achieved", achieved, "req/s", bounds),
         ("errors", percent(summary.error_rate), "%", ""),
         ("output", figure(summary.tokens_per_s, most=1), "tokens/s", ""),
@@ -109,11 +105,12 @@ def _latencies(summary: Summary, sheet: Sheet) -> Iterable[Text]:
         Column("", rank=EXTRA, right=False),
     )
     rows = []
-    for name, field, meaning in _LATENCIES:
-        q: Quantiles = getattr(summary, field)
+    for latency in LATENCIES:
+        q: Quantiles = getattr(summary, latency.field)
         values = [q.mean, q.p50, q.p90, q.p95, q.p99, q.max]
         shown = figures([float("inf") if v is None and q.n else v for v in values], sheet.glyphs.infinity)
-        rows.append([styled("  ", name), styled(f"{q.n:,}"), *map(styled, shown), styled((meaning, LABEL))])
+        label, meaning = styled("  ", latency.label), styled((latency.meaning, LABEL))
+        rows.append([label, styled(f"{q.n:,}"), *map(styled, shown), meaning])
     return grid(columns, rows, sheet)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from mmload.analyse.timeline import Timeline
+from mmload.show.latencies import FEWEST_FOR_P99
 from mmload.show.palette import HEADING, Glyphs
 from mmload.show.terminal_charts import cell_edges, sparkline
 from mmload.show.terminal_figures import MISSING, figures, size
@@ -34,6 +35,7 @@ _LABELS = {
 }
 _GPU_LABELS = {"kernel_ran_pct": "kernel ran, %", "memory_used_bytes": "memory", "power_w": "power, W"}
 _LOAD = tuple(_LABELS)[:6]
+_RATES = _LOAD[:2]
 _SERVER = tuple(_LABELS)[6:9]
 _HOST = tuple(_LABELS)[9:]
 
@@ -65,16 +67,14 @@ def render_timeline(timeline: Timeline) -> Drawn:
     return Drawn(lambda sheet: separated(_about(timeline, sheet), _table(timeline, rows, sheet)))
 
 
-def timeline_in_short(timeline: Timeline, sheet: Sheet, *, is_open_loop: bool = True) -> Iterable[Text]:
-    """How the figures of the summary came about in time: offered (a closed loop offers nothing) and achieved rate, P99,
-    the queue (what is in flight where the server says nothing of one), the busiest rank. The figures are those of the
-    measure window."""
+def timeline_in_short(timeline: Timeline, sheet: Sheet) -> Iterable[Text]:
+    """How the figures of the summary came about in time: offered and achieved rate, P99, the queue (what is in flight
+    where the server says nothing of one), the busiest rank. The figures are those of the measure window."""
     ranks = [
         (label, name) for label, name in _of_processes(timeline, "cpu_pct") if name.startswith("cpu_pct.scheduler")
     ]
     busiest = max(ranks, key=lambda rank: _mean_measured(timeline, rank[1]), default=None)
-    rates = ("offered_rps", "achieved_rps") if is_open_loop else ("achieved_rps",)
-    rows = [_Row(_LABELS[name], name, scale_of=rates) for name in rates]
+    rows = [_Row(_LABELS[name], name, scale_of=_RATES) for name in _RATES]
     rows += _labelled(("response_p99_ms", "queued" if "queued" in timeline.series else "in_flight"))
     rows += [_Row(f"CPU {busiest[0]}, %", busiest[1])] if busiest else []
     return _table(timeline, rows, sheet, in_measure=True)
@@ -112,6 +112,8 @@ def _about(timeline: Timeline, sheet: Sheet) -> list[Text]:
         styled((f"{len(timeline.t_s):,} bins of {timeline.bin_s:g} s", HEADING)),
         styled(f"{timeline.t_s[0]:g} to {timeline.t_s[-1] + timeline.bin_s:g} s from {origin}"),
     ]
+    if timeline.most_due < FEWEST_FOR_P99:
+        items.append(styled("P99: of so few requests a bin the longest"))
     return flow(items, sheet)
 
 

@@ -3,6 +3,7 @@
 import itertools
 import random
 import string
+from unittest import mock
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from factory import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmload.analyse import failures as module
 from mmload.analyse.failures import failures
 from mmload.analyse.summary import summarise
 from mmload.model.records import CUT_OFF, OUTCOMES, RequestRecord
@@ -53,6 +55,7 @@ def test_messages_that_differ_by_the_request_are_one_kind_with_its_first_and_las
     [
         ("request 17 of 9", "request 3,018 of 9", "request # of 9"),
         ("chatcmpl-9f3c41aa is gone", "chatcmpl-11b2-7 is gone", "# is gone"),
+        ("9f3c-m7 and c0de-w0.3", "9f3c-m12 and c0de-w0.44", "# and #"),
         ("no req_7 here", "no req_12 here", "no req_# here"),
         (
             "123e4567-e89b-12d3-a456-426614174000 aborted",
@@ -81,6 +84,11 @@ def test_texts_are_alike_where_ids_numbers_and_addresses_differ_and_only_these_a
     assert texts_of(one, one) == [" ".join(one.split())]
 
 
+def test_an_image_that_a_message_repeats_is_left_out_of_it():
+    text = "ImageData('data:image/png;base64,iVBORw0/+=') can't be read"
+    assert texts_of(text) == ["ImageData('data:image/png;base64,...') can't be read"]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -107,9 +115,9 @@ def test_the_most_frequent_comes_first_and_each_outcome_is_a_kind_of_its_own():
 def test_a_long_text_is_cut_and_what_differs_past_the_cut_tells_nothing_apart():
     (kind,) = kinds_of(*(f"request {number}: {'ü <b>' * 2000} {word}" for number, word in enumerate("abc")))
     assert kind.requests == 3
-    assert len(kind.error) == 200
+    assert len(kind.error) == 300
     assert kind.error.startswith("request #: ü <b>ü <b>")
-    assert kind.error.endswith("…")
+    assert kind.error.endswith("...")
 
 
 def test_a_server_that_says_something_else_each_time_has_a_thousand_kinds_at_most():
@@ -119,7 +127,7 @@ def test_a_server_that_says_something_else_each_time_has_a_thousand_kinds_at_mos
     assert len(kinds) == 1001
 
 
-_TEXTS = st.none() | st.text("ab1 3f-:#\n\x1b", max_size=30) | st.text(max_size=300)
+_TEXTS = st.none() | st.text("ab1 3f-:#\n\x1b", max_size=30) | st.text(max_size=400)
 
 
 @given(st.lists(st.tuples(_TEXTS, st.sampled_from(OUTCOMES)), max_size=40), st.randoms())
@@ -127,10 +135,22 @@ def test_every_failed_request_is_of_one_kind_whatever_the_order_of_the_records(t
     records = [failed(number, text, outcome) for number, (text, outcome) in enumerate(told)]
     kinds = failures(table_of(records), START_NS)
     assert sum(kind.requests for kind in kinds) == sum(outcome != "ok" for _, outcome in told)
-    assert all(len(kind.error) <= 200 and kind.error.split("\n") == [kind.error] for kind in kinds)
+    assert all(len(kind.error) <= 300 and kind.error.split("\n") == [kind.error] for kind in kinds)
     assert all(kind.example == f"9f3c-{kind.first_s:.0f}" for kind in kinds)
     rng.shuffle(records)
     assert failures(table_of(records), START_NS) == kinds
+
+
+_WORDS = st.sampled_from(
+    ["HTTP ", "TP", "a", "-", "_", ":", ".", " ", "9", "12", "0x", "9f3c-m", "chatcmpl-", "deadbeef"]
+)
+
+
+@given(st.lists(st.lists(_WORDS, max_size=8).map("".join), max_size=30))
+def test_a_frequent_kind_s_own_pattern_finds_the_same_as_looking_at_each_text(texts):
+    looked_at = kinds_of(*texts)
+    with mock.patch.object(module, "_FREQUENT", 1):
+        assert kinds_of(*texts) == looked_at
 
 
 def test_a_summary_holds_a_dozen_kinds_and_says_how_many_more_there_are(tmp_path):

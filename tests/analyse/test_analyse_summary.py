@@ -184,6 +184,19 @@ def test_answers_owed_from_warm_up_are_named_when_they_raise_the_achieved_rate(t
     assert warning.startswith("200 of the answers in the window were due in warm-up")
 
 
+def test_what_chance_leaves_in_flight_at_the_end_of_warm_up_is_no_warning(tmp_path):
+    run = make_run(tmp_path, duration_s=4, rate_rps=20.0, response_ms=[5.0] * 80)
+    start_ns = run.manifest.phases[1].start_ns
+    late = [
+        msgspec.structs.replace(r, done_ns=start_ns + 1) if r.phase == "warmup" and start_ns - r.due_ns < 2e8 else r
+        for r in read_lines(run.layout.requests, RequestRecord)
+    ]
+    run.layout.requests.write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in late))
+    summary = again(run)
+    assert summary.achieved_rate_rps > summary.offered_rate_rps
+    assert summary.warnings == []
+
+
 @pytest.mark.parametrize("name", ["requests", "processes"])
 def test_a_complete_run_without_its_records_is_damaged_and_not_empty(tmp_path, name):
     run = make_run(tmp_path, duration_s=5)

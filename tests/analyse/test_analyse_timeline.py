@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmload.analyse.latency import nearest_rank, response_ms
-from mmload.analyse.timeline import MOST_BINS, _Bins, _in_flight, _Span, timeline
+from mmload.analyse.time_bins import MOST_BINS, Bins, Span
+from mmload.analyse.timeline import _in_flight, timeline
 from mmload.errors import UsageError
 from mmload.model.records import GpuSample, HostSample, RequestRecord
 from mmload.store.append import LineWriter, write_document
@@ -76,7 +77,7 @@ def test_where_nothing_was_right_no_time_was_long_enough(run):
 def test_the_most_in_flight_is_that_of_a_count_by_hand(requests):
     sent_ns = np.array([sent for sent, _ in requests], np.int64)
     ended_ns = sent_ns + np.array([length for _, length in requests], np.int64)
-    bins = _Bins(np.arange(0, 131, 10), 0)
+    bins = Bins(np.arange(0, 131, 10), 0)
     by_hand = [
         max(int(((sent_ns <= t) & (ended_ns > t)).sum()) for t in range(start, start + 10))
         for start in range(0, 130, 10)
@@ -85,7 +86,7 @@ def test_the_most_in_flight_is_that_of_a_count_by_hand(requests):
 
 
 def test_a_request_that_was_never_sent_is_never_in_flight():
-    assert _in_flight(np.array([ABSENT, 3]), np.array([5, 7]), _Bins(np.array([0, 10]), 0)).tolist() == [1]
+    assert _in_flight(np.array([ABSENT, 3]), np.array([5, 7]), Bins(np.array([0, 10]), 0)).tolist() == [1]
 
 
 def test_cpu_and_memory_of_every_process_are_in_the_bins(run):
@@ -135,7 +136,7 @@ def test_gpus_are_in_the_bins_where_they_were_sampled(tmp_path):
 
 
 def test_one_bin_that_samples_missed_stands_where_the_last_one_stood():
-    bins = _Bins(np.arange(0, 7) * S, 0)
+    bins = Bins(np.arange(0, 7) * S, 0)
     t_ns = np.array([0.1, 1.1, 3.0, 5.9]) * S
     values = bins.mean(t_ns.astype(np.int64), np.array([1.0, 2.0, 4.0, 8.0]))
     assert values.tolist() == [1, 2, 2, 4, 4, 8]
@@ -144,8 +145,8 @@ def test_one_bin_that_samples_missed_stands_where_the_last_one_stood():
 
 
 def test_long_runs_have_longer_bins_and_too_many_are_refused(run):
-    assert _Bins.over(_Span(0, 301 * S), 0, None).step_ns == 2 * S
-    assert len(_Bins.over(_Span(0, 30 * 86_400 * S), 0, None)) <= 301
+    assert Bins.over(Span(0, 301 * S), 0, None).step_ns == 2 * S
+    assert len(Bins.over(Span(0, 30 * 86_400 * S), 0, None)) <= 301
     with pytest.raises(UsageError, match="are too many"):
         timeline(run, 20 / MOST_BINS)
 
@@ -162,3 +163,47 @@ def test_a_run_that_was_killed_has_its_time_axis_as_far_as_it_came(tmp_path):
     axis = timeline(run)
     assert axis.t_s[-1] >= 4
     assert sum(axis.series["offered_rps"]) == pytest.approx(len(run.requests))
+
+
+def test_a_run_that_broke_off_has_no_bins_after_that_and_its_dropped_requests_are_in_none(tmp_path):
+    run = make_run(tmp_path, status="failed", duration_s=10, ends_after_s=5.4, error="the server died")
+    assert (run.requests.sent_ns == ABSENT).sum() > 600
+    axis = timeline(run)
+    assert (axis.t_s[-1], axis.phase[-1]) == (3.0, "measure")
+    assert sum(axis.series["errors"]) < 50
+    assert np.isfinite(axis.series["offered_rps"]).tolist() == [True] * (len(axis.t_s) - 1) + [False]
+
+
+@settings(deadline=None)
+@given(st.floats(0.01, 0.99))
+def test_the_rate_of_a_bin_that_a_run_broke_off_in_is_over_the_part_of_it_that_there_was(part):
+    until_ns = round((3 + part) * S)
+    bins = Bins(np.arange(0, 5) * S, 0, until_ns)
+    rates = bins.rate(np.arange(0, until_ns, S // 1000))
+    assert rates[:3] == pytest.approx(1000)
+    assert math.isnan(rates[3]) if part < 0.5 else rates[3] == pytest.approx(1000, rel=0.01)
+
+
+def test_a_closed_loop_offers_nothing(tmp_path):
+    series = timeline(make_run(tmp_path, duration_s=3, concurrency=4)).series
+    assert "offered_rps" not in series
+    assert "achieved_rps" in series
+
+
+def test_the_axis_says_when_each_bin_was_and_how_many_requests_the_fullest_has(run):
+    axis = timeline(run)
+    assert axis.edges_ns[axis.t_s.index(0.0)] == run.manifest.phases[1].start_ns
+    assert set(np.diff(axis.edges_ns)) == {S}
+    due_s = (run.requests.due_ns - axis.origin_ns) // S
+    assert axis.most_due == np.unique(due_s, return_counts=True)[1].max()
+
+
+def test_what_mmload_did_not_wait_for_as_it_was_ended_itself_is_no_error_of_the_server(tmp_path):
+    """A failed run's records under the manifest of one that was interrupted: three in flight, the rest never sent."""
+    run = make_run(tmp_path, status="failed", duration_s=10, ends_after_s=5.9, error="interrupted by signal 2")
+    failed = timeline(run)
+    write_document(run.layout.manifest, msgspec.structs.replace(run.manifest, status="partial"))
+    interrupted = timeline(Run(run.layout.path))
+    assert sum(failed.series["errors"]) > 0 == sum(interrupted.series["errors"])
+    assert np.isfinite(interrupted.series["response_p99_ms"][interrupted.t_s.index(3.0)])
+    assert interrupted.series["offered_rps"].tolist() == failed.series["offered_rps"].tolist()

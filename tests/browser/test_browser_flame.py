@@ -263,7 +263,7 @@ def test_all_phases_can_be_hidden(flame):
 def test_the_way_to_the_loop_is_one_box_unless_it_is_shown(flame):
     page = flame(link="#flame.view=scheduler_TP0")
     assert [one["name"] for one in boxes(page)][:2] == ["TP0", "Scheduler.event_loop_overlap"]
-    page.get_by_label("fold loop").uncheck()
+    page.get_by_label("fold boilerplate").uncheck()
     assert {"<module>", "Scheduler.event_loop_overlap"} <= {one["name"] for one in boxes(page)}
 
 
@@ -275,6 +275,88 @@ def test_the_way_through_asyncio_is_one_box_too(flame):
     page = flame(planter.document([planter.view("tokenizer", [answer, called_back])]))
     names = [one["name"] for one in boxes(page)]
     assert names == ["tokenizer", "Handle._run", "answer", "BaseEventLoop.call_soon"]
+
+
+MODEL = "Qwen2Model.forward (sglang/qwen2.py)"
+MLP = "Qwen2MLP.forward (sglang/qwen2.py)"
+CALLED = ("Module._wrapped_call_impl (torch/nn/modules/module.py)", "Module._call_impl (torch/nn/modules/module.py)")
+LOGGED = "_exception_logger.<locals>.wrapper (torch/distributed/c10d_logger.py)"
+STARTED = ("Thread._bootstrap (threading.py)", "Thread._bootstrap_inner (threading.py)", "Thread.run (threading.py)")
+WORKER = "_worker (concurrent/futures/thread.py)"
+THROUGH_BOILERPLATE = [
+    Stack((*LOOP, MODEL), 10, "forward", 10),
+    Stack((*LOOP, MODEL, *CALLED), 5, "forward", 6),
+    Stack((*LOOP, MODEL, *CALLED, MLP), 30, "forward", 31),
+    Stack((*LOOP, MODEL, MLP), 7, "forward", 8, "more"),
+    Stack(
+        (*LOOP, MODEL, *CALLED, MLP, LOGGED, "all_reduce (torch/distributed/distributed_c10d.py)"), 20, "forward", 25
+    ),
+    Stack((*LOOP, MODEL, "wrapper (mine.py)"), 3, "other", 3),
+    Stack((*STARTED, WORKER), 9, "other", 9),
+    Stack((*STARTED, WORKER, "_WorkItem.run (concurrent/futures/thread.py)", "work (mine.py)"), 4, "hash", 4),
+]
+BOILERPLATE = {frame.split(" (")[0] for frame in (*CALLED, LOGGED, *STARTED[1:], "_WorkItem.run (x)")}
+
+
+def through_boilerplate(*, is_diff=False, changes=()):
+    planter = Planter(is_diff=is_diff)
+    return planter.document(
+        [planter.view("scheduler_TP0", THROUGH_BOILERPLATE, changes_of(planter, dict(changes)) if is_diff else ())]
+    )
+
+
+def functions(page):
+    """Of the whole tree as it is folded now: name -> (own samples, total samples)."""
+    script = f"""() => {{
+        const {{ tree, words }} = {VIEW};
+        const own = {{}};
+        for (let i = 1; i < tree.count; i++) own[words.name(i)] = (own[words.name(i)] ?? 0) + tree.ownSamples[0][i];
+        const rows = mmload.functionsUnder(tree, 0);
+        const name = (row) => {VIEW}.document.frames[row.frame].function;
+        return Object.fromEntries(rows.map((row) => [name(row), [own[name(row)], row.samples[0]]]));
+    }}"""
+    return {name: tuple(samples) for name, samples in page.evaluate(script).items()}
+
+
+def test_boilerplate_folds_into_its_caller_and_no_sample_is_lost(flame):
+    page = flame(through_boilerplate(), "#flame.loop=shown")
+    seen = functions(page)
+    page.get_by_label("fold boilerplate").check()
+    folded = functions(page)
+    assert seen.keys() - folded.keys() == BOILERPLATE | {"<module>"}
+    assert sum(own for own, _ in folded.values()) == sum(own for own, _ in seen.values()) == 88
+    assert {name: total for name, (_, total) in folded.items()} == {name: seen[name][1] for name in folded}
+    moved = {name: own - seen[name][0] for name, (own, _) in folded.items() if own != seen[name][0]}
+    assert moved == {"Qwen2Model.forward": 5}
+
+
+def test_only_boilerplate_of_known_files_folds_and_never_without_a_caller(flame):
+    names = {one["name"] for one in boxes(flame(through_boilerplate()))}
+    assert {"wrapper", "Thread._bootstrap", "_worker", "work"} <= names
+    assert not names & BOILERPLATE
+
+
+def test_what_is_called_with_and_without_boilerplate_becomes_one_box_that_keeps_a_shared_word_only(flame):
+    page = flame(through_boilerplate(is_diff=True))
+    node = box(page, "Qwen2MLP.forward")["node"]
+    assert page.evaluate(f"{VIEW}.tree.samples[0][{node}]") == 57
+    assert page.evaluate(f"{VIEW}.words.word({node})") == "not judged"
+    page.get_by_label("fold boilerplate").uncheck()
+    assert [one["name"] for one in boxes(page)].count("Qwen2MLP.forward") == 2
+
+
+def test_folded_boilerplate_is_listed_only_where_it_differs_by_itself(flame):
+    changes = {
+        MODEL: (2, 1, "more"),
+        CALLED[0]: (3, 2.9, "within noise"),
+        LOGGED: (2, 0.1, "more"),
+        MLP: (0, 0, "less"),
+    }
+    page = flame(through_boilerplate(is_diff=True, changes=changes))
+    assert page.locator(".flame-name").all_inner_texts() == [LOGGED.partition(" ")[0], "Qwen2Model.forward"]
+    assert page.locator(".flame-note").inner_text() == "Folded and left out: 1 function without a difference."
+    page.get_by_label("fold boilerplate").uncheck()
+    assert page.locator(".flame-name").count() == 3
 
 
 def test_recursion_folds_into_one_box(flame):
@@ -346,6 +428,54 @@ def test_differences_are_listed_by_what_became_of_them(flame):
     ]
     page.get_by_role("button", name="appeared").click()
     assert page.locator(".flame-name").all_inner_texts() == ["visit"]
+    page.reload()
+    assert page.locator(".flame-name").all_inner_texts() == ["visit"]
+
+
+def test_a_table_of_differences_says_that_zoom_and_hidden_phases_do_not_change_it(flame):
+    page = flame(planted(is_diff=True), "#flame.view=scheduler_TP0")
+    assert page.locator(".flame-note").count() == 0
+    page.get_by_role("button", name="materialise").click()
+    assert page.locator(".flame-note").inner_text() == "Of the whole view, without regard to hidden phases."
+    click_box(page, "Scheduler.run_batch")
+    assert page.locator(".flame-note").inner_text().endswith("the zoom and hidden phases.")
+    page.get_by_role("radio", name="functions").check()
+    assert page.locator(".flame-note").count() == 0
+
+
+def test_what_was_not_judged_is_grey_and_no_difference(flame):
+    planter = Planter(is_diff=True)
+    stacks = [
+        Stack((*LOOP, FORWARD), 900, "forward", 1, "not judged"),
+        Stack((*LOOP, RECEIVE), 20, "receive", 10, "more"),
+    ]
+    changes = changes_of(planter, {FORWARD: (18, 0.02, "not judged"), RECEIVE: (0.4, 0.2, "more")})
+    page = flame(planter.document([planter.view("scheduler_TP0", stacks, changes)]))
+    one = box(page, "Scheduler.run_batch")
+    assert max(colour(one)) - min(colour(one)) < 20
+    assert one["label"].startswith("Scheduler")
+    assert page.evaluate(f"{VIEW}.words.word({one['node']})") == "not judged"
+    assert page.evaluate(f"{VIEW}.scene.colours.strongest") == pytest.approx(0.2)
+    assert page.locator(".flame-name").all_inner_texts() == ["Scheduler.recv_requests", "Scheduler.run_batch"]
+    page.get_by_role("button", name="not judged").click()
+    assert page.locator(".flame-name").all_inner_texts() == ["Scheduler.run_batch"]
+
+
+def test_the_legend_says_how_many_milliseconds_a_colour_is(flame):
+    page = flame(planted(is_diff=True), "#flame.view=scheduler_TP0")
+    steps = page.locator(".flame-step").all_inner_texts()
+    strongest = page.evaluate(f"mmload.words.ms({VIEW}.scene.colours.strongest)")
+    assert (steps[0], steps[-1]) == (f"\N{MINUS SIGN}{strongest}", f"+{strongest}")
+    page.get_by_label("phase", exact=True).check()
+    assert page.locator(".flame-step").count() == 0
+    assert "vanished" in page.locator(".flame-legend").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-1e-7, "0.000"), (1e-7, "0.000"), (-0.0004, "\N{MINUS SIGN}0.00040"), (0.2, "+0.200")]
+)
+def test_nothing_has_no_sign(flame, value, text):
+    assert flame().evaluate(f"mmload.words.signedMs({value})") == text
 
 
 def test_what_is_within_noise_comes_last(flame):
@@ -382,6 +512,61 @@ def test_a_link_that_says_nonsense_shows_the_first_view(flame):
     assert state(page)["view"] == "all-ranks"
     assert state(page)["colour"] == "phase"
     assert box(page, "all ranks")
+
+
+def test_the_keyboard_keeps_its_place_in_the_table(flame):
+    planter = Planter(is_diff=True)
+    stacks = [Stack((*LOOP, f"step_{i} (steps.py)"), 10 + i, "other", 5, "more") for i in range(30)]
+    changes = changes_of(planter, {stack.frames[-1]: (1 + stack.samples, 1, "more") for stack in stacks})
+    page = flame(planter.document([planter.view("scheduler_TP0", stacks, changes)]))
+    for name in ("step_29", "more 30", "difference ms"):
+        page.get_by_role("button", name=name).focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.innerText.replace(/\\s+/, ' ')").startswith(name)
+    page.get_by_role("button", name="Show more").focus()
+    page.keyboard.press("Enter")
+    thirteenth = page.locator(".flame-name").nth(12).inner_text()
+    assert page.evaluate("document.activeElement.innerText") == thirteenth
+
+
+def test_a_file_of_the_table_can_be_selected(flame):
+    page = flame()
+    page.locator(".flame-table .flame-file").first.dblclick()
+    assert page.evaluate("getSelection().toString()")
+    assert state(page)["find"] == ""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("mode", ["phase", "package", "difference"])
+def test_every_label_can_be_read(flame, scheme, mode):
+    page = flame(planted(is_diff=True), f"#flame.colour={mode}", color_scheme=scheme)
+    pairs = page.evaluate(
+        f"[...{VIEW}.tree.frame.keys()].map((node) => {VIEW}.scene.colours.of(node))"
+        ".flatMap(({ fill, ink, faded, fadedInk }) => [[fill, ink], [faded, fadedInk]])"
+    )
+    assert all(contrast(fill, ink) >= 4.5 for fill, ink in pairs)
+
+
+def contrast(*colours):
+    dark, light = sorted(luminance(colour({"fill": one})) for one in colours)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(rgb):
+    linear = [one / 255 / 12.92 if one <= 10 else ((one / 255 + 0.055) / 1.055) ** 2.4 for one in rgb]
+    return sum(part * one for part, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_headings_go_down_by_one(flame):
+    levels = flame().locator("h1, h2, h3").evaluate_all("(found) => found.map((one) => one.tagName)")
+    assert levels[:2] == ["H1", "H2"]
+
+
+def test_swatches_keep_their_colours_where_colours_are_forced(flame):
+    page = flame(forced_colors="active")
+    swatches = page.locator(".flame-legend .flame-swatch")
+    shades = swatches.evaluate_all("(found) => found.map((one) => getComputedStyle(one).backgroundColor)")
+    assert len(set(shades)) == len(shades) > 3
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

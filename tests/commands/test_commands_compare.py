@@ -93,7 +93,7 @@ def test_runs_that_cannot_be_compared_are_refused_unless_forced(out):
     names = [run.run_id for run in (*rounds_of(out, "original", 0), *rounds_of(out, "shm", 10, tp=4))]
     error = refusal(*names)
     assert error.exit_code == 2
-    assert "tp: 2, not 4" in str(error)
+    assert "tp: 4, not 2" in str(error)
     forced = invoke("compare", *names, "--force")
     assert forced.exit_code == 0
     assert "FORCED" in forced.output

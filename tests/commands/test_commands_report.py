@@ -1,6 +1,11 @@
 """`mmload report`: which runs it is about, where the page goes, what it prints, and what it refuses."""
 
+import html
 import json
+import re
+import shlex
+import shutil
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -8,6 +13,7 @@ from factory import make_run
 from typer.testing import CliRunner
 
 from mmload.cli import app
+from mmload.commands.report_choice import asked_of
 from mmload.errors import FolderError, UsageError
 from mmload.model.campaign import Campaign, Scene, Slot
 from mmload.model.manifest import Membership
@@ -42,8 +48,62 @@ def test_without_a_run_it_is_about_the_newest_and_lies_in_its_folder(out):
 def test_several_runs_have_a_page_of_their_own(out):
     original, optimized = runs_of(out)
     written = json.loads(asked(out, original, optimized, "--json").stdout)
-    assert written["path"] == str(out / "reports" / f"{optimized}-and-1-more.html")
+    page = Path(written["path"])
+    assert (page.parent, page.name[:-12]) == (out / "reports", f"{optimized}-and-1-more")
     assert written["runs"] == [original, optimized]
+    assert json.loads(asked(out, original, optimized, "--json").stdout)["path"] == written["path"]
+
+
+def test_pages_about_other_runs_have_other_names_and_lie_beside_the_runs(tmp_path, monkeypatch):
+    first, second, third = (make_run(tmp_path, number=number, duration_s=5) for number in range(3))
+    monkeypatch.chdir(first.layout.path)
+    pairs = ([first, third], [second, third], [third, first])
+    files = {asked_of([str(run.layout.path) for run in runs], [], Path("profiles"), force=False)[1] for runs in pairs}
+    assert len(files) == 3
+    assert {file.parent for file in files} == {tmp_path / "reports"}
+
+
+def test_what_can_t_be_read_of_several_runs_is_named_and_the_rest_compared(out, tmp_path):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    damaged, torn = (make_run(tmp_path, number=number, duration_s=6) for number in (2, 3))
+    damaged.layout.manifest.write_text("")
+    torn.layout.requests.unlink()
+    result = asked(tmp_path, *runs_of(tmp_path), "--force", "--output", str(tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert result.exit_code == 0
+    assert f"{damaged.run_id}: " in result.stderr
+    assert "NOT COMPARED" not in page
+    assert "optimized against original" in page
+    assert page.count(f"{torn.run_id} is left out") == page.count(f"{damaged.run_id} is left out") == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["{0}"], ["{1}"], ["{0}", "{1}"], ["{1}", "--baseline", "{0}"], ["{0}", "{1}", "--baseline", "optimized"]],
+)
+def test_the_command_that_judges_is_one_that_the_gate_takes(tmp_path, names):
+    for number, variant in enumerate(("original", "optimized")):
+        make_run(tmp_path, variant, number=number, duration_s=5)
+    page = asked(tmp_path, *(name.format(*runs_of(tmp_path)) for name in names), "--output", "-").stdout
+    found = re.search(r"mmload (gate [^<]*)<", page)
+    judged = CliRunner().invoke(app, shlex.split(html.unescape(found[1])))
+    assert judged.exit_code in {0, 1, 3}, judged.output
+
+
+def test_where_no_gate_takes_the_runs_no_command_is_named(tmp_path):
+    for number in range(2):
+        make_run(tmp_path, "original", number=number, duration_s=5)
+    page = asked(tmp_path, *runs_of(tmp_path), "--output", "-").stdout
+    assert "NOT JUDGED" in page
+    assert "mmload gate" not in page
+
+
+def test_a_verdict_that_can_t_be_read_is_said_where_it_would_stand(tmp_path):
+    run = make_run(tmp_path, duration_s=5)
+    run.layout.verdict.write_text("{")
+    result = asked(tmp_path, "--output", "-")
+    assert "verdict.json is damaged" in result.stderr
+    assert re.search("NOT JUDGED</strong> <span>[^<]*verdict.json is damaged", result.stdout)
 
 
 def test_a_file_can_be_named_and_its_folder_is_made(out, tmp_path):

@@ -3,10 +3,12 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
 import pytest
 from factory import make_run
 from hypothesis import given
 from hypothesis import strategies as st
+from report_made import verdict
 from typer.testing import CliRunner
 
 from mmload.analyse.summary import summarise
@@ -104,7 +106,8 @@ def test_without_a_word_all_runs_are_listed(out, monkeypatch):
         (["--sort", "speed"], "--sort 'speed' is not known", "it takes started, variant, p99, qps, work, status"),
         (["--status", "bad"], "--status 'bad' is not known", "damaged, failed"),
         (["--since", "yesterday"], "--since 'yesterday' is not a duration", "24h"),
-        (["-n", "-1"], "-n -1 is out of range", "0 to"),
+        (["--since", "2026-13-40"], "--since '2026-13-40' is no date", "2026-11-20T03:15"),
+        (["-n", "-1"], "-n -1 is out of range", "0 to 1000000"),
     ],
 )
 def test_a_wrong_word_is_named_with_what_is_taken(out, args, message, hint):
@@ -190,8 +193,32 @@ def test_a_campaign_is_shown_with_its_runs_and_the_command_that_shows_what_came_
     assert f"made by mmload {kind}" in text
     assert all(run in text for run in runs)
     assert f"next        mmload {command}" in text
+    assert kind == "selftest" or f"mmloadreport{campaign_layout(CAMPAIGN, out).path}" in "".join(text.split())
     document = json.loads(shown("show", CAMPAIGN, "--out", out, "--json").stdout)
     assert document["campaign_id"] == CAMPAIGN
+
+
+def test_a_summary_that_is_damaged_is_made_again_and_a_verdict_that_is_says_so(tmp_path):
+    run = make_run(tmp_path, duration_s=3.0, rate_rps=20.0)
+    run.layout.summary.write_text("{")
+    run.layout.verdict.write_text("{")
+    (row,) = json.loads(shown("list", "--out", str(tmp_path), "--json").stdout)
+    assert (row["status"], row["verdict"]) == ("complete", "unreadable")
+    assert row["response_p99_ms"] > 0
+    assert "unreadable" in shown("list", "--out", str(tmp_path)).stdout
+    assert "P99" in shown("show", run.run_id, "--out", str(tmp_path)).stdout
+
+
+@pytest.mark.parametrize("brief", [[], ["--brief"]])
+def test_a_run_whose_records_were_lost_since_is_invalid_and_its_verdict_stale(tmp_path, brief):
+    run = make_run(tmp_path, duration_s=3.0, rate_rps=20.0)
+    write_document(run.layout.verdict, msgspec.structs.replace(verdict(run.run_id), verdict="PASS"))
+    lines = run.layout.requests.read_bytes().splitlines(keepends=True)
+    run.layout.requests.write_bytes(b"".join(lines[:60]))
+    said = shown("show", run.run_id, "--out", str(tmp_path), *brief).stdout
+    assert "INVALID" in said
+    assert "STALE  it said PASS" in said
+    assert json.loads(shown("show", run.run_id, "--out", str(tmp_path), "--json").stdout)["validity"] != "valid"
 
 
 def test_a_campaign_has_no_timeline_of_its_own(out):

@@ -230,7 +230,7 @@ def test_a_single_run_is_the_candidate_whatever_its_variant(tmp_path):
                 url="http://127.0.0.1:1",
                 engine_args=("-x", "1"),
             ),
-            "--workload mix --concurrency 96 --requests 512 --duration 40s --warmup 5s --seed 0 --url http://127.0.0.1:1 -- -x 1",
+            "--workload mix --concurrency 96 --requests 512 --warmup 5s --seed 0 --url http://127.0.0.1:1",
         ),
         (
             Plan(

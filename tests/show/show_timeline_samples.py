@@ -21,8 +21,10 @@ def timeline() -> Timeline:
     return Timeline(
         run_id="20261120T031500Z-optimized-9f3c",
         bin_s=1.0,
+        origin_ns=7_000_000_000_000,
         t_s=second.tolist(),
         phase=PHASES,
+        most_due=109,
         series={
             "offered_rps": wave,
             "achieved_rps": wave * (1 - stall),

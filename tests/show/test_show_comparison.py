@@ -18,6 +18,7 @@ from mmload.show.comparison_words import (
     notes_on,
     saving_text,
     shown_differences,
+    verdict_text,
 )
 from mmload.show.markdown_comparison import comparison_to_markdown
 from mmload.show.tables_comparison import render_comparison
@@ -86,9 +87,17 @@ def test_two_levels_of_different_sources_are_not_put_side_by_side():
 
 def test_what_a_variant_improves_of_a_requests_cpu_is_in_brackets_where_it_may_be_chance():
     row = next(line for line in drawn(render_comparison(COMPARISON)).splitlines() if line.startswith("optimized  "))
-    assert row.split()[-3:] == ["+50", "%", "better"]
+    assert row.split()[-7:] == ["+50", "%", "better", "in", "6", "of", "8"]
     unsure = msgspec.structs.replace(BETTER, differences=[seen("cpu_ms_per_request", 0.21, 0.3)])
     assert (saving_text(BETTER), saving_text(unsure), saving_text(BASELINE)) == ("+50 %", "(+21 %)", "")
+
+
+def test_a_word_for_a_whole_variant_says_of_how_many_figures_it_is():
+    few = msgspec.structs.replace(
+        BETTER, differences=[seen("build_cpu", 0.7), seen("qps", 0.01, 0.1), seen("cpu_ms_per_request", 0.2, 0.9)]
+    )
+    assert (verdict_text(few), verdict_text(MIXED), verdict_text(BASELINE)) == ("better in 1 of 3", "mixed", "baseline")
+    assert verdict_text(msgspec.structs.replace(few, word="worse", differences=[])) == "worse"
 
 
 def test_reasons_that_several_figures_share_are_said_once():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmload.show.terminal_figures import count, figure, figures, interval, percent, plain, size, span, stopwatch
@@ -76,7 +76,9 @@ def test_amounts_carry_their_unit(text, expected):
 
 
 @given(st.text())
+@example("a\u2028b\x1cc\x85d")
 def test_foreign_text_can_neither_steer_the_terminal_nor_break_the_line(text):
     harmless = plain(text)
     assert len(harmless) == len(text)
+    assert len(harmless.splitlines()) <= 1
     assert not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202a\u202e\u2066\u2069" for c in harmless)

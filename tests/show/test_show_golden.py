@@ -37,7 +37,7 @@ VIEWS = {
     "verdict": render_verdict(verdict()),
     "verdict-scenes": render_verdict(verdict_of_scenes()),
     "end": render_end(summary(), manifest(), timeline()),
-    "end-judged": render_end(summary(outcomes={"ok": 2000}), manifest(warnings=[]), timeline(), verdict()),
+    "end-judged": render_end(summary(outcomes={"ok": 2000}, failures=[]), manifest(warnings=[]), timeline(), verdict()),
     "runs": render_runs(
         RunList(
             rows=[

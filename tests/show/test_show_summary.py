@@ -13,7 +13,9 @@ from mmload.model.records import OUTCOMES
 from mmload.model.result import Estimate, GeneratorHealth, ProcessCpu, ProcessMemory, Quantiles, Summary
 from mmload.plan.phases import PHASES
 from mmload.show.palette import PHASE_COLOURS, PHASE_LETTERS
+from mmload.show.terminal_cpu import phase_bars, phase_legend
 from mmload.show.terminal_figures import figures
+from mmload.show.terminal_sheet import Drawn
 from mmload.show.terminal_summary import render_summary
 
 replace = msgspec.structs.replace
@@ -308,3 +310,16 @@ def test_a_cache_that_never_hit_is_shown():
     shown = "\n".join(lines(summary(handoff={"cache_hit_rate": 0.0, "cache_hits_per_request": 0.0})))
     assert "cache_hit_rate 0" in shown
     assert "cache_hits" not in shown
+
+
+def test_sixteen_colours_do_not_tell_phases_apart_so_letters_do():
+    view = Drawn(lambda sheet: [*phase_bars(summary().cpu, sheet), *phase_legend(summary().cpu, sheet)])
+    few, many = drawn(view, colour="standard"), drawn(view, colour="256")
+    assert "b broadcast" in re.sub(r"\x1b\[[0-9;]*m", "", few)
+    assert "\x1b[" in few
+    assert "▇ broadcast" in re.sub(r"\x1b\[[0-9;]*m", "", many)
+
+
+def test_a_closed_loop_has_no_row_of_what_was_offered():
+    assert "  offered " in drawn(render_summary(summary(), manifest()))
+    assert "  offered " not in drawn(render_summary(summary(offered_rate_rps=None), manifest()))

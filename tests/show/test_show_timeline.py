@@ -69,6 +69,12 @@ def test_a_run_without_a_server_s_word_is_drawn_from_what_there_is():
     assert "queued" not in drawn(Drawn(lambda sheet: timeline_in_short(bare, sheet)))
 
 
+def test_the_p99_of_few_requests_is_said_to_be_the_longest():
+    said = "of so few requests a bin the longest"
+    assert said not in drawn(render_timeline(timeline()))
+    assert said in drawn(render_timeline(msgspec.structs.replace(timeline(), most_due=60)))
+
+
 def test_json_says_null_for_what_is_unknown_or_infinite():
     document = json.loads(timeline_json(timeline()))
     assert document["phase"][6] == "measure"

@@ -5,7 +5,7 @@ import sys
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmload.errors import FolderError
@@ -14,7 +14,7 @@ from mmload.store.append import LineWriter, create_run_folder, write_document
 from mmload.store.layout import RunLayout, is_run_id, new_run_id
 from mmload.store.lock import is_being_written, writing
 from mmload.store.read import Run, find_run, list_runs, read_document, read_folded, read_lines
-from mmload.store.stacks import read_threads
+from mmload.store.stacks import read_threads, write_folded
 
 
 def a_sample(number):
@@ -147,6 +147,19 @@ def test_equal_stacks_are_added_up(tmp_path):
     file = tmp_path / "scheduler_TP0.folded"
     file.write_text("main;work (a b.py:3) 3\nmain;work (a b.py:3) 4\n")
     assert read_folded(file) == {"main;work (a b.py:3)": 7}
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), min_size=1),
+        st.integers(1, 2**31 - 1),
+    )
+)
+@example({"a\u2028b\r;\x00\x0c (c.py:1)": 1})
+def test_only_a_line_feed_ends_a_stack(tmp_path_factory, stacks):
+    file = tmp_path_factory.mktemp("stacks") / "tokenizer.folded"
+    write_folded(file, stacks)
+    assert read_folded(file) == stacks
 
 
 def test_run_ids_sort_by_time_and_are_known_again():

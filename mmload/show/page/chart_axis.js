@@ -27,16 +27,17 @@
       return this.from === this.low && this.to === this.high;
     }
 
-    /** heard.zoomed() after each change of the stretch, heard.pointed() after each of the point. */
+    /** heard.zoomed(isStep) after each change of the stretch, heard.pointed() after each of the point. isStep: the point
+     *  took the stretch along. */
     onChange(heard) {
       this.listeners.push(heard);
     }
 
-    zoom(from, to) {
+    zoom(from, to, isStep = false) {
       const span = Math.min(Math.max(to - from, FEWEST_BINS * this.bin_s), this.high - this.low);
       this.from = Math.min(Math.max((from + to - span) / 2, this.low), this.high - span);
       this.to = this.from + span;
-      this.listeners.forEach((heard) => heard.zoomed?.());
+      this.listeners.forEach((heard) => heard.zoomed?.(isStep));
     }
 
     /** factor: of the stretch that is left, around a time. */
@@ -75,8 +76,8 @@
     /** The point moves, and the stretch with it where it would be left. */
     step(t_s) {
       const to = Math.min(Math.max(t_s, this.low + this.bin_s / 2), this.high - this.bin_s / 2);
-      if (to < this.from) this.zoom(to, to + this.span);
-      if (to > this.to) this.zoom(to - this.span, to);
+      if (to < this.from) this.zoom(to, to + this.span, true);
+      if (to > this.to) this.zoom(to - this.span, to, true);
       this.pointAt(to);
     }
   };

@@ -4,43 +4,32 @@
 (() => {
   const { chart, el } = mmload;
   const { svg } = chart;
-  const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [52, 14, 12, 34, 280];
+  const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [52, 14, 22, 34, 290];
   const SHARES = [0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999];
   const NEAR = 3; // a limit this many times above all that is drawn does not stretch the axis
   const TICK_ROOM = 30; // pixels
   const STEP = 1 / 60; // of the axis, with each key
+  const LONGEST_NAME = "p99.999 ".length;
 
   chart.CurvePlot = class CurvePlot {
     constructor(host, plot) {
-      Object.assign(this, { host, plot, width: 0, isLog: false, share: null, figures: new Map() });
+      Object.assign(this, { host, plot, width: 0, share: null });
       // Beyond half a request there is nothing left.
       this.least = Math.min(...plot.curves.map(({ curve }) => 0.5 / curve.n));
-      const entries = chart.grouped(plot.curves).map((group) => this.entry(...group));
-      this.legend = el("div", { class: "legend" }, ...entries, this.logButton());
+      this.groups = chart.grouped(plot.curves);
+      this.legend = new chart.Legend(this.groups, {
+        longest: (curves) => LONGEST_NAME + chart.longestFigure(curves.map(({ curve }) => curve.ms)) + " ms".length,
+      });
       this.drawing = svg("svg", { class: "drawing", role: "img", "aria-label": plot.about });
       const how = `${plot.title}: arrow keys move the point`;
       this.stage = el("div", { class: "stage", tabindex: "0", role: "group", "aria-label": how }, this.drawing);
-      host.replaceChildren(this.legend, this.stage);
+      host.replaceChildren(this.legend.root, this.stage);
+      chart.offerLog(host, plot.id, (isLog) => {
+        this.isLog = isLog;
+        this.draw();
+      });
       this.listen();
       new ResizeObserver(() => this.draw()).observe(this.stage);
-    }
-
-    entry(group, [first]) {
-      const figure = el("output", { class: "at-point" });
-      const key = el("span", { class: `key ${first.colour} ${first.kind}`, "aria-hidden": "true" });
-      this.figures.set(group, figure);
-      return el("span", { class: "entry" }, el("span", { class: "name" }, key, mmload.shown(group)), figure);
-    }
-
-    logButton() {
-      const turn = () => {
-        this.isLog = !this.isLog;
-        button.setAttribute("aria-pressed", String(this.isLog));
-        this.draw();
-      };
-      const state = { type: "button", class: "quiet log", "aria-pressed": "false", click: turn };
-      const button = el("button", state, "log scale");
-      return button;
     }
 
     // ---- from data to pixels ----------------------------------------------------------------------------------------
@@ -57,20 +46,14 @@
     }
 
     y(ms) {
-      const [low, high] = this.range;
-      const place = this.isLog ? Math.log(ms / low) / Math.log(high / low) : (ms - low) / (high - low);
-      return HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM);
+      return HEIGHT - BOTTOM - this.scale.place(ms) * (HEIGHT - TOP - BOTTOM);
     }
 
-    /** The least and the most that is drawn. */
-    extent() {
-      const known = this.plot.curves.map(({ curve }) => curve.ms).filter((ms) => ms.length);
-      const most = Math.max(0, ...known.map((ms) => ms.at(-1)));
-      const limits = this.plot.limits.map((limit) => limit.ms).filter((ms) => ms <= NEAR * most);
-      const high = chart.roundUp(Math.max(most, ...limits));
-      if (!this.isLog) return [0, high];
-      const least = Math.min(...known.map((ms) => ms[0]), ...limits);
-      return [10 ** Math.floor(Math.log10(Math.max(least, 1e-3))), high];
+    /** All that is drawn, the limits near it too; nothing where nothing was answered. */
+    values() {
+      const values = this.plot.curves.flatMap(({ curve }) => curve.ms);
+      const most = Math.max(0, ...this.plot.curves.map(({ curve }) => curve.ms.at(-1) ?? 0));
+      return values.concat(this.plot.limits.map((limit) => limit.ms).filter((ms) => ms <= NEAR * most));
     }
 
     // ---- drawing ----------------------------------------------------------------------------------------------------
@@ -78,21 +61,27 @@
     draw() {
       this.width = this.stage.clientWidth;
       if (!this.width) return;
-      this.range = this.extent();
+      const values = this.values();
+      this.scale = new chart.Scale(values, this.isLog);
+      if (!values.length) {
+        this.stage.replaceChildren(el("p", { class: "note" }, "no answer was ok"));
+        return;
+      }
       this.cursor = svg("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
       this.drawing.setAttribute("viewBox", `0 0 ${this.width} ${HEIGHT}`);
       this.drawing.setAttribute("height", HEIGHT);
       this.drawing.replaceChildren(
         ...this.grid(),
-        ...[...this.plot.curves].reverse().flatMap((one) => this.line(one)), // the first lies on the others
+        ...[...this.plot.curves].reverse().map((one) => this.legend.drawn(one.group, ...this.line(one))), // first on top
         ...this.plot.limits.flatMap((limit) => this.limit(limit)),
         this.cursor,
       );
+      this.legend.show(this.drawing);
       this.showPoint();
     }
 
     grid() {
-      const levels = this.levels();
+      const levels = this.scale.levels(5);
       const shares = this.shares();
       const [right, bottom] = [this.width - RIGHT, HEIGHT - BOTTOM];
       const across = (y) => svg("line", { class: "grid", x1: LEFT, x2: right, y1: y, y2: y });
@@ -104,7 +93,7 @@
         ...levels.map((ms) => svg("text", { class: "tick end", x: LEFT - 6, y: this.y(ms) + 4 }, chart.tick(ms))),
         ...shares.map((share) => upright(this.x(1 - share))),
         ...shares.map(below),
-        svg("text", { class: "tick", x: 2, y: TOP - 2 }, "ms"),
+        svg("text", { class: "tick end", x: LEFT - 6, y: 10 }, "ms"),
         svg("text", { class: "tick end", x: right, y: HEIGHT - 4 }, "the slowest →"),
       ];
     }
@@ -113,14 +102,6 @@
     shares() {
       const places = SHARES.filter((share) => 1 - share >= this.least).map((share) => [share, this.x(1 - share)]);
       return places.filter(([, x], i) => i === 0 || x - places[i - 1][1] >= TICK_ROOM).map(([share]) => share);
-    }
-
-    levels() {
-      const [low, high] = this.range;
-      if (!this.isLog) return chart.ticks(low, high, 5);
-      const found = [];
-      for (let decade = low; decade <= high; decade *= 10) found.push(decade, 2 * decade, 5 * decade);
-      return found.filter((ms) => ms <= high);
     }
 
     /** Each value holds from the share before it to its own; the last one to the end of the axis. */
@@ -142,7 +123,7 @@
 
     limit({ share, ms, text }) {
       const x = this.x(1 - share);
-      const isFar = ms > this.range[1];
+      const isFar = ms > this.scale.high;
       const y = isFar ? TOP + 4 : this.y(ms);
       const said = isFar ? `limit ${text} ↑` : `limit ${text}`;
       return [
@@ -163,18 +144,20 @@
       this.cursor?.setAttribute("visibility", share == null ? "hidden" : "visible");
       if (share != null && this.cursor) ["x1", "x2"].forEach((end) => this.cursor.setAttribute(end, this.x(1 - share)));
       const name = share == null ? "" : `p${(100 * share).toFixed(share > 0.99 ? 3 : 1)}`;
-      for (const [group, curves] of chart.grouped(this.plot.curves)) {
-        const values = name && curves.map(({ curve }) => chart.percentile(curve, share));
-        this.figures.get(group).textContent = values ? `${name} ${chart.figures(values)} ms` : "";
-      }
+      const curves = new Map(this.groups);
+      const at = (group) => chart.figures(curves.get(group).map(({ curve }) => chart.percentile(curve, share)));
+      this.legend.say((group) => name && `${name} ${at(group)} ms`);
     }
 
     listen() {
-      this.stage.addEventListener("pointermove", (event) => {
+      const point = (event) => {
         const x = event.clientX - this.drawing.getBoundingClientRect().left;
         this.pointAt(x < LEFT ? null : 1 - this.tail(x));
+      };
+      for (const name of ["pointerdown", "pointermove"]) this.stage.addEventListener(name, point);
+      this.stage.addEventListener("pointerleave", (event) => {
+        if (event.pointerType === "mouse") this.pointAt(null); // a finger that leaves still wants the figures
       });
-      this.stage.addEventListener("pointerleave", () => this.pointAt(null));
       this.stage.addEventListener("keydown", (event) => {
         const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
         if (event.key === "Escape") this.pointAt(null);

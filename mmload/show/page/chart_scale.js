@@ -5,6 +5,7 @@
   const chart = (mmload.chart = {});
   const SVG = "http://www.w3.org/2000/svg";
   const ROUND = [1, 2, 2.5, 5, 10];
+  const LEAST = 1e-3; // a logarithmic axis begins no lower
   const ROUND_TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400];
 
   /** An element of a drawing; children: elements, or one text. */
@@ -46,6 +47,31 @@
     return Math.ceil((most * 1.02) / step) * step;
   };
 
+  /** An axis that holds all `values`: from 0, or logarithmic, from the power of ten below the least above 0. */
+  chart.Scale = class Scale {
+    constructor(values, isLog) {
+      this.isLog = isLog;
+      this.high = chart.roundUp(values.reduce((most, value) => Math.max(most, value), 0));
+      const least = values.reduce((least, value) => (value > 0 ? Math.min(least, value) : least), this.high / 10);
+      this.low = isLog ? 10 ** Math.floor(Math.log10(Math.max(least, LEAST))) : 0;
+    }
+
+    /** The share of the axis that lies below a value. */
+    place(value) {
+      const { low, high } = this;
+      return this.isLog ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : value / high;
+    }
+
+    /** Round values, about `wanted` of them. */
+    levels(wanted) {
+      if (!this.isLog) return chart.ticks(0, this.high, wanted);
+      const decades = [];
+      for (let decade = this.low; decade <= this.high; decade *= 10) decades.push(decade);
+      const levels = decades.flatMap((decade) => [decade, 2 * decade, 5 * decade]).filter((one) => one <= this.high);
+      return levels.length <= 2 * wanted ? levels : decades;
+    }
+  };
+
   /** A number to three digits: 0.0412, 9.81, 142, 1,423. */
   chart.figure = (value) => {
     if (value == null || Number.isNaN(value)) return "–";
@@ -82,6 +108,13 @@
     if (!known.length) return "–";
     const [least, most] = [Math.min(...known), Math.max(...known)].map(chart.figure);
     return least === most ? least : `${least} to ${most}`;
+  };
+
+  /** How many characters the longest figure of several runs' values has, or of one's; a little more does no harm. */
+  chart.longestFigure = (columns) => {
+    const most = columns.flat().reduce((most, value) => (value > most ? value : most), 0);
+    const longest = Math.max("0.0123".length, chart.figure(most).length);
+    return columns.length === 1 ? longest : 2 * longest + " to ".length;
   };
 
   /** A path through points, broken where there is none; a point alone is a dot. */

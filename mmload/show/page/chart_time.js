@@ -1,27 +1,42 @@
 "use strict";
-// A plot over time: phases behind, series before them, their figures at the point in its legend.
+// A plot over time: phases behind, series before them, errors in a lane below, figures at the point in its legend.
 
 (() => {
   const { chart, el } = mmload;
   const { svg } = chart;
   const LEFT = 52;
   const RIGHT = 10;
-  const TOP = 8;
+  const TOP = 16; // the phases' names
   const BOTTOM = 20;
-  const HEIGHT = 140;
+  const LANE = 18; // of what was not ok, below the floor
   const LEAST_DRAG_PX = 5;
 
   chart.TimePlot = class TimePlot {
     /** host: the element that is filled; panel, axes: as in the page's data; axis: the TimeAxis of all plots. */
     constructor(host, panel, axes, axis) {
-      Object.assign(this, { host, panel, axes, axis, width: 0, hidden: new Set(), figures: new Map() });
-      const entries = chart.grouped(panel.series).map((group) => this.legendEntry(...group));
-      this.legend = el("div", { class: "legend" }, ...entries);
+      Object.assign(this, { host, panel, axes, axis, width: 0, isLog: false });
+      this.groups = chart.grouped(panel.series);
+      this.floor = TOP + panel.height;
+      this.bottom = this.floor + (panel.series.some(({ kind }) => kind === "errors") ? LANE : 0);
+      this.hidden = this.linked();
+      this.legend = new chart.Legend(this.groups, {
+        longest: (series) => chart.longestFigure(series.map(({ values }) => values)),
+        toggle: (group) => this.toggle(group),
+      });
       this.drawing = svg("svg", { class: "drawing", role: "img", "aria-label": panel.about });
       const reached = { class: "stage", tabindex: "0", role: "group", "aria-label": this.howTo() };
       this.stage = el("div", reached, this.drawing);
-      host.replaceChildren(this.legend, this.stage);
+      host.replaceChildren(this.legend.root, this.stage);
       this.listen();
+      const turn = (isLog) => {
+        this.isLog = isLog;
+        this.draw();
+      };
+      if (!panel.series.some(({ kind }) => kind === "stack")) chart.offerLog(host, panel.id, turn);
+      mmload.link.onChange(() => {
+        this.hidden = this.linked();
+        this.draw();
+      });
       axis.onChange({ zoomed: () => this.draw(), pointed: () => this.showPoint() });
       new ResizeObserver(() => this.draw()).observe(this.stage);
     }
@@ -30,18 +45,17 @@
       return `${this.panel.title}: arrow keys move the point, plus and minus zoom, Escape shows all`;
     }
 
-    legendEntry(group, [first]) {
-      const figure = el("output", { class: "at-point" });
-      const toggle = () => {
-        if (!this.hidden.delete(group)) this.hidden.add(group);
-        button.setAttribute("aria-pressed", String(!this.hidden.has(group)));
-        this.draw();
-      };
-      const key = el("span", { class: `key ${first.colour} ${first.kind}`, "aria-hidden": "true" });
-      const name = mmload.shown(group);
-      const button = el("button", { type: "button", class: "quiet", "aria-pressed": "true", click: toggle }, key, name);
-      this.figures.set(group, figure);
-      return el("span", { class: "entry" }, button, figure);
+    /** The groups that the link hides: it holds their places, for their names are any text. */
+    linked() {
+      const places = new Set((mmload.link.read(this.panel.id).hide ?? "").split(","));
+      return new Set(this.groups.map(([group]) => group).filter((_, place) => places.has(String(place))));
+    }
+
+    toggle(group) {
+      if (!this.hidden.delete(group)) this.hidden.add(group);
+      const hide = this.groups.flatMap(([one], place) => (this.hidden.has(one) ? [place] : [])).join(",");
+      mmload.link.change(this.panel.id, { hide: hide || null });
+      this.draw();
     }
 
     // ---- from data to pixels ----------------------------------------------------------------------------------------
@@ -55,7 +69,7 @@
     }
 
     y(value) {
-      return HEIGHT - BOTTOM - (value / this.top) * (HEIGHT - TOP - BOTTOM);
+      return this.floor - this.scale.place(value) * this.panel.height;
     }
 
     /** [time of the middle, value] of the bins in sight and one more on both sides. */
@@ -74,18 +88,22 @@
       this.width = this.stage.clientWidth;
       if (!this.width) return;
       const seen = this.panel.series.filter((series) => !this.hidden.has(series.group));
+      this.stacked = this.stack(seen);
       const known = seen
-        .filter((series) => series.kind !== "errors")
+        .filter((series) => series.kind !== "errors" && series.kind !== "stack")
         .flatMap((series) => this.inSight(series).map(([, value]) => value))
+        .concat([...this.stacked.values()].flat().map((bin) => bin.high))
         .filter((value) => typeof value === "number");
-      this.top = chart.roundUp(known.reduce((most, value) => Math.max(most, value), 0));
-      this.cursor = svg("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
-      this.selection = svg("rect", { class: "selection", y: TOP, height: HEIGHT - TOP - BOTTOM, visibility: "hidden" });
-      const drawn = this.fromBelow(seen).flatMap((series) => this.lines(series));
+      this.isKnown = known.length > 0;
+      this.scale = new chart.Scale(known, this.isLog);
+      const height = this.bottom + BOTTOM;
+      this.cursor = svg("line", { class: "cursor", y1: TOP, y2: this.bottom, visibility: "hidden" });
+      this.selection = svg("rect", { class: "selection", y: TOP, height: this.bottom - TOP, visibility: "hidden" });
+      const drawn = this.fromBelow(seen).map((series) => this.legend.drawn(series.group, ...this.lines(series)));
       const inside = `clip-${this.panel.id}`;
-      const frame = { x: LEFT, y: 0, width: Math.max(0, this.width - LEFT - RIGHT), height: HEIGHT };
-      this.drawing.setAttribute("viewBox", `0 0 ${this.width} ${HEIGHT}`);
-      this.drawing.setAttribute("height", HEIGHT);
+      const frame = { x: LEFT, y: 0, width: Math.max(0, this.width - LEFT - RIGHT), height };
+      this.drawing.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
+      this.drawing.setAttribute("height", height);
       this.drawing.replaceChildren(
         svg("clipPath", { id: inside }, svg("rect", frame)),
         svg("g", { "clip-path": `url(#${inside})` }, ...this.phases()),
@@ -93,40 +111,72 @@
         svg("g", { "clip-path": `url(#${inside})` }, ...drawn, this.selection),
         this.cursor,
       );
+      this.legend.show(this.drawing, this.hidden);
       this.showPoint();
     }
 
+    /** Those that all runs in the plot had at the same time, to a bin. */
     phases() {
-      const { phases } = this.axes[this.panel.series[0].axis];
-      return phases.flatMap(([name, from, to]) => {
+      const [first, ...others] = [...new Set(this.panel.series.map(({ axis }) => this.axes[axis]))];
+      const isAt = ([name, from, to], { phases, bin_s }) =>
+        phases.some((one) => one[0] === name && Math.max(Math.abs(one[1] - from), Math.abs(one[2] - to)) <= bin_s);
+      const shared = first.phases.filter((phase) => others.every((axis) => isAt(phase, axis)));
+      return shared.flatMap(([name, from, to]) => {
         const [left, right] = [this.x(from), this.x(to)];
-        const place = { x: left, y: TOP, width: Math.max(0, right - left), height: HEIGHT - TOP - BOTTOM };
+        const place = { x: left, y: TOP, width: Math.max(0, right - left), height: this.bottom - TOP };
         const wide = Math.min(right, this.width) - Math.max(left, LEFT) > 7 * name.length;
-        const label = svg("text", { class: "phase-name", x: Math.max(left, LEFT) + 4, y: TOP + 11 }, name);
+        const label = svg("text", { class: "phase-name", x: Math.max(left, LEFT) + 4, y: TOP - 5 }, name);
         return [svg("rect", { class: `phase ${name}`, ...place }), ...(wide ? [label] : [])];
       });
     }
 
     grid() {
-      const levels = chart.ticks(0, this.top, 4).map((value) => [value, this.y(value)]);
+      const wanted = this.panel.height / 28;
+      const levels = this.isKnown ? this.scale.levels(wanted).map((value) => [value, this.y(value)]) : [];
       const times = chart.timeTicks(this.axis.from, this.axis.to, Math.max(2, (this.width - LEFT) / 90));
       return [
         ...levels.map(([, y]) => svg("line", { class: "grid", x1: LEFT, x2: this.width - RIGHT, y1: y, y2: y })),
         ...levels.map(([value, y]) => svg("text", { class: "tick end", x: LEFT - 6, y: y + 4 }, chart.tick(value))),
         ...times.map((t_s) =>
-          svg("text", { class: "tick middle", x: this.x(t_s), y: HEIGHT - 5 }, chart.time(t_s, this.axis.span)),
+          svg("text", { class: "tick middle", x: this.x(t_s), y: this.bottom + 15 }, chart.time(t_s, this.axis.span)),
         ),
+        ...(this.bottom > this.floor ? this.lane() : []),
       ];
     }
 
-    /** Areas, then the others; the first of each lies on top. */
+    lane() {
+      const [y, x2] = [this.bottom, this.width - RIGHT];
+      return [
+        svg("line", { class: "grid", x1: LEFT, x2, y1: y, y2: y }),
+        svg("text", { class: "tick end", x: LEFT - 6, y: y - 3 }, "not ok"),
+      ];
+    }
+
+    /** Areas and stacks, then the others; the first of each lies on top. */
     fromBelow(seen) {
-      return [...seen].reverse().sort((one, other) => (other.kind === "area") - (one.kind === "area"));
+      const isFilled = ({ kind }) => kind === "area" || kind === "stack";
+      return [...seen].reverse().sort((one, other) => isFilled(other) - isFilled(one));
+    }
+
+    /** Stacked series -> {from, to, low, high} of the bins that it is known in, each on those before it. */
+    stack(seen) {
+      const sums = new Map();
+      const placed = (series, [middle, value]) => {
+        const low = sums.get(middle) ?? 0;
+        sums.set(middle, low + value);
+        const half = this.axes[series.axis].bin_s / 2;
+        return { from: middle - half, to: middle + half, low, high: low + value };
+      };
+      const stacks = seen.filter(({ kind }) => kind === "stack");
+      return new Map(
+        stacks.map((one) => [one, this.inSight(one).filter(([, value]) => value != null).map((bin) => placed(one, bin))]),
+      );
     }
 
     lines(series) {
       const bins = this.inSight(series);
       if (series.kind === "errors") return this.marks(series, bins);
+      if (series.kind === "stack") return [svg("path", { class: `steps ${series.colour}`, d: this.steps(series) })];
       const beyond = bins.filter(([, value]) => value === "inf").map(([t_s]) => this.x(t_s));
       const points = bins.map(([t_s, value]) => (typeof value === "number" ? [this.x(t_s), this.y(value)] : null));
       const drawn = [svg("path", { class: `line ${series.colour} ${series.kind}`, d: chart.path(points) })];
@@ -143,7 +193,23 @@
       return `${chart.path(known)}L${known.at(-1)[0].toFixed(1)} ${floor}L${known[0][0].toFixed(1)} ${floor}Z`;
     }
 
-    /** A stroke on the floor for each bin with requests that were not ok, as high as there are many. */
+    /** Around the bins of a stacked series, stretch by stretch. */
+    steps(series) {
+      const stretches = [];
+      for (const bin of this.stacked.get(series)) {
+        const last = stretches.at(-1);
+        if (last && bin.from - last.at(-1).to < 0.5 * (bin.to - bin.from)) last.push(bin);
+        else stretches.push([bin]);
+      }
+      const side = (bin, value) => [bin.from, bin.to].map((t_s) => [this.x(t_s), this.y(value)]);
+      const around = (bins) => [
+        ...bins.flatMap((bin) => side(bin, bin.high)),
+        ...bins.flatMap((bin) => side(bin, bin.low)).reverse(),
+      ];
+      return stretches.map((bins) => `${chart.path(around(bins))}Z`).join("");
+    }
+
+    /** A stroke in the lane for each bin with requests that were not ok, as high as there are many. */
     marks(series, bins) {
       const most = series.values.reduce((sum, value) => Math.max(sum, value ?? 0), 1);
       const bin = (this.axes[series.axis].bin_s / this.axis.span) * (this.width - LEFT - RIGHT);
@@ -151,8 +217,8 @@
       return bins
         .filter(([, value]) => value > 0)
         .map(([t_s, value]) => {
-          const height = 6 + 18 * (value / most);
-          const [x, y] = [this.x(t_s) - width / 2, HEIGHT - BOTTOM - height];
+          const height = Math.max(2, (LANE - 3) * (value / most));
+          const [x, y] = [this.x(t_s) - width / 2, this.bottom - height];
           return svg("rect", { class: "error", x, y, width, height });
         });
     }
@@ -164,10 +230,9 @@
       const inSight = point != null && point >= this.axis.from && point <= this.axis.to;
       this.cursor?.setAttribute("visibility", inSight ? "visible" : "hidden");
       if (inSight && this.cursor) ["x1", "x2"].forEach((end) => this.cursor.setAttribute(end, this.x(point)));
-      for (const [group, series] of chart.grouped(this.panel.series)) {
-        const values = point == null ? null : series.map((one) => this.valueAt(one, point));
-        this.figures.get(group).textContent = values ? chart.figures(values) : "";
-      }
+      const series = new Map(this.groups);
+      const at = (group) => chart.figures(series.get(group).map((one) => this.valueAt(one, point)));
+      this.legend.say(point == null ? () => "" : at);
     }
 
     valueAt(series, t_s) {
@@ -181,6 +246,7 @@
       const place = (event) => event.clientX - this.drawing.getBoundingClientRect().left;
       let from = null; // where a drag began
       const hears = (kind, does) => this.stage.addEventListener(kind, does);
+      const point = (x) => this.axis.pointAt(x < LEFT ? null : this.t(x));
       const drop = () => {
         from = null;
         this.selection?.setAttribute("visibility", "hidden");
@@ -190,18 +256,20 @@
         drop();
       };
       hears("pointerdown", (event) => {
-        if (event.button === 0) from = place(event);
+        if (event.button !== 0) return;
+        from = place(event);
+        point(from);
       });
       hears("pointermove", (event) => {
         const x = place(event);
-        this.axis.pointAt(x < LEFT ? null : this.t(x));
+        point(x);
         if (from != null && event.buttons & 1) this.select(from, x);
       });
       hears("pointerup", end);
       hears("pointercancel", drop);
       hears("pointerleave", (event) => {
         if (event.buttons & 1) end(event);
-        this.axis.pointAt(null);
+        if (event.pointerType === "mouse") this.axis.pointAt(null); // a finger that leaves still wants the figures
       });
       hears("dblclick", () => this.axis.reset());
       hears("keydown", (event) => {
@@ -224,9 +292,9 @@
 
     /** Every bin in sight as a table, for those who read it. */
     table() {
-      const { series, unit } = this.panel;
+      const { series } = this.panel;
       const rows = this.inSight(series[0]).filter(([t_s]) => t_s >= this.axis.from && t_s <= this.axis.to);
-      const heads = series.map((one) => el("th", {}, `${mmload.shown(one.label)}, ${unit}`));
+      const heads = series.map((one) => el("th", {}, `${mmload.shown(one.label)}, ${one.unit}`));
       const figures = (t_s) => series.map((one) => el("td", {}, chart.figure(this.valueAt(one, t_s))));
       const head = el("tr", {}, el("th", {}, "s"), ...heads);
       const line = ([t_s]) => el("tr", {}, el("th", { scope: "row" }, chart.tick(t_s)), ...figures(t_s));

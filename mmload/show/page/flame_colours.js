@@ -57,9 +57,9 @@
       return css(this.packages.get(name) || this.mixed);
     }
 
-    /** The colour of a difference of this strength, from -1 (less) to 1 (more). */
-    difference(strength) {
-      return css(this._differing(strength));
+    /** The colour of a difference in milliseconds. */
+    differing(ms) {
+      return css(this._differing(ms));
     }
 
     _rgb(node) {
@@ -75,13 +75,13 @@
     _byWord(node) {
       const word = this.tree.word[node];
       if (word === WORD.WITHIN_NOISE || word === WORD.NOT_JUDGED) return this.same;
-      const difference = this.tree.difference(node);
-      const strength = Math.sqrt(Math.abs(difference) / (this.strongest || 1));
-      return this._differing(Math.sign(difference) * Math.max(LEAST_STRENGTH, strength));
+      return this._differing(this.tree.difference(node));
     }
 
-    _differing(strength) {
-      return mix(this.same, strength > 0 ? this.more : this.less, Math.min(1, Math.abs(strength)));
+    _differing(ms) {
+      if (ms === 0) return this.same;
+      const strength = Math.min(1, Math.sqrt(Math.abs(ms) / (this.strongest || 1)));
+      return mix(this.same, ms > 0 ? this.more : this.less, Math.max(LEAST_STRENGTH, strength));
     }
 
     _drawable(rgb) {

@@ -123,11 +123,12 @@
   const help = () => {
     const rows = KEYS.flatMap(([key, does]) => [el("dt", {}, key), el("dd", {}, does)]);
     const notes = [
-      "The link in the address bar holds all that is chosen here.",
+      "The link in the address bar holds all that is chosen here but for how many rows the table shows.",
+      "Boilerplate leads to the event loop or only hands on, as a decorator does. Folded, its time is its caller's.",
       "A phase's button hides its time. Grey strips are functions too narrow to draw.",
     ];
     const close = el("button", { type: "button", click: () => root.close() }, "Close");
-    const parts = [el("h3", {}, "Keys"), el("dl", {}, ...rows), ...notes.map((note) => el("p", {}, note)), close];
+    const parts = [el("h2", {}, "Keys"), el("dl", {}, ...rows), ...notes.map((note) => el("p", {}, note)), close];
     const root = el("dialog", { class: "flame-help", "aria-label": "Help" }, ...parts);
     return root;
   };

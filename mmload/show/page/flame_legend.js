@@ -70,21 +70,21 @@
   };
 
   const differenceKey = ({ colours }) => {
-    const steps = [-1, -0.6, -0.3, 0, 0.3, 0.6, 1].map((strength) => swatch(colours.difference(strength)));
-    const most = words.ms(colours.strongest);
-    return key(
-      "difference, total",
-      el("span", { class: "flame-scale" }, `${words.signedMs(-colours.strongest)}`, ...steps, `+${most} ms`),
-      entry(colours.difference(0), "within noise"),
-      el("span", { class: "flame-key-entry" }, "▲ more  ▼ less  + appeared  × vanished"),
-    );
+    const step = (ms) => el("span", { class: "flame-step" }, swatch(colours.differing(ms)), words.signedMs(ms));
+    const steps = [-1, -1 / 3, -1 / 10, 1 / 10, 1 / 3, 1].map((share) => step(share * colours.strongest));
+    const scale = colours.strongest > 0 ? [el("span", { class: "flame-scale" }, ...steps)] : [];
+    const none = entry(colours.differing(0), "within noise or not judged");
+    return key("difference of the total, ms", ...scale, none, signs());
   };
+
+  const signs = () => el("span", { class: "flame-key-entry" }, "▲ more  ▼ less  + appeared  × vanished");
 
   /** The elements of the legend. toggle(phase): what a phase's button does. */
   const legend = (scene, toggle) => {
     const parts = [phaseButtons(scene, toggle)];
     if (scene.state.colour === "package") parts.push(packageKey(scene));
     if (scene.state.colour === "difference") parts.push(differenceKey(scene));
+    else if (scene.tree.isDiff) parts.push(key("signs", signs()));
     return parts;
   };
 

@@ -192,7 +192,7 @@
       pen.fillRect(from / ratio, top, (to - from) / ratio, high);
     }
 
-    /** Writes as much of a name as there is room for, then the file, paler; returns what it wrote of the name. */
+    /** Writes as much of a name as there is room for, then the file; returns what it wrote of the name. */
     _label(node, left, y, wide, ink) {
       const { pen } = this;
       const room = wide - 2 * PAD_PX, middle = y + (ROW_PX - GAP_PX) / 2 + 0.5;
@@ -202,9 +202,7 @@
       const rest = room - name.width - 10;
       const place = name.isWhole && rest > 60 ? this.text.fitting(shown(this.scene.words.place(node), LABEL), rest) : null;
       if (place?.isWhole) {
-        pen.globalAlpha = 0.8;
         pen.fillText(place.text, left + PAD_PX + name.width + 10, middle);
-        pen.globalAlpha = 1;
       }
       return name.text;
     }

@@ -2,6 +2,8 @@
 // What a person has chosen in a flame view: all of it is in the link, so that a link shows what its sender saw.
 
 (() => {
+  const { WORDS } = window.mmload.words;
+
   /** At first. In the link stands only what differs from this. */
   const firstState = (document) => ({
     view: document.views.length ? document.views[0].id : "",
@@ -15,6 +17,7 @@
     zoom: "", // a node of the view, as the document counts them
     table: document.base === null ? "functions" : "differences",
     of: "self", // what the differences are of
+    only: "", // the differences of this word
     sort: "", // a column; with a - before it the other way round
   });
 
@@ -26,6 +29,7 @@
     recursion: ["folded", "shown"],
     table: ["functions", "differences"],
     of: ["self", "total"],
+    only: Object.values(WORDS),
   };
   const NEEDS_BASE = new Set(["difference", "differences", "base", "larger"]);
 

@@ -1,49 +1,44 @@
 "use strict";
-// A view's nodes as a tree to be looked at: phases hidden, recursion and the way to the event loop folded away.
+// A view's nodes as a tree to be looked at: phases hidden; recursion, boilerplate and the way to the event loop folded.
 
 (() => {
+  const { FOLD } = window.mmload;
   const UNIT_MS = 1e-5; // of the columns of values, as in the document
 
-  // Words of a node's difference, as the document numbers them; the last is ours.
+  // Words of a node's difference, as the document numbers them.
   const WITHIN_NOISE = 0, MORE = 1, LESS = 2, APPEARED = 3, VANISHED = 4, NOT_JUDGED = 5;
-  const SCHEDULER_LOOP = /(^|\.)event_loop\w*$/;
-  const ASYNCIO_LOOP = /(^|\.)(run|run_until_complete|run_forever|_run_once|_run)$/;
-  const ASYNCIO_FILE = /(^|\/)asyncio\/(runners|base_events|events)\.py$/;
-  const isLoop = ({ function: name, file }) =>
-    SCHEDULER_LOOP.test(name) || (ASYNCIO_FILE.test(file) && ASYNCIO_LOOP.test(name));
-
-  /** Which frames are a scheduler's event loop or asyncio's: 1 or 0 by frame. */
-  const loopFrames = (frames) => Uint8Array.from(frames, isLoop);
 
   /**
    * Columns by node; node 0 stands for all samples and has frame -1. A parent comes before its children.
-   *   parent, frame, origin (the first node of the document that it is made of), word
+   *   parent, frame, origin (the first node of the document that it is made of), word, isCut: a part of it is hidden
    *   own[s], total[s]: milliseconds, ownSamples[s], samples[s]: samples; s is 0 for this side and 1 for the base
    *   kidList from kidStart[node] to kidStart[node + 1]: its children, the largest first
    * placeOf: the node here by that of the document, -1 if it is hidden. loopPlace: the node that is an event loop
    * and all that leads to it, -1 where there is none.
    */
   class FlameTree {
-    /** nodes: the columns of a view. phases: how many. loops: loopFrames(). hidden: a Set of phase indices. recursion,
-     *  loop: whether to fold them. */
-    constructor(nodes, { isDiff, phases, loops, hidden, recursion, loop }) {
+    /** nodes: the columns of a view. phases: how many. folds: foldsOf() all frames. hidden: a Set of phase indices.
+     *  recursion, loop: whether to fold them; boilerplate is folded into its callers where the loop is. */
+    constructor(nodes, { isDiff, phases, folds, hidden, recursion, loop }) {
       this.phaseCount = phases;
-      this.frameCount = loops.length;
+      this.frameCount = folds.length;
       this.isDiff = isDiff;
+      this.folds = loop ? folds : null;
       const kept = keptNodes(nodes, hidden);
-      const chain = loop ? chainNodes(nodes, kept, loops) : null;
-      this._place(nodes, kept, chain, recursion);
+      const chain = loop ? chainNodes(nodes, kept, folds) : null;
+      const isInCaller = (frame, caller) => (recursion && caller === frame) || this.isFolded(frame);
+      this._place(nodes, kept, chain, recursion || loop ? isInCaller : null);
       this._fill(nodes, hidden);
       this._sum();
       this._sortKids();
     }
 
-    /** Gives every kept node of the document a place here: placeOf[its index], -1 for the others. */
-    _place(nodes, kept, chain, recursion) {
+    /** Gives every kept node of the document a place here: placeOf[its index], -1 for the others. isInCaller(frame, that
+     *  of its caller): the two have one place; null where nothing is folded. */
+    _place(nodes, kept, chain, isInCaller) {
       const size = nodes.up.length;
       const placeOf = (this.placeOf = new Int32Array(size).fill(-1));
       const parent = [-1], frame = [-1], origin = [-1];
-      const folds = recursion || chain !== null;
       const known = new Map(); // children that were folded together may have one frame: they are one
       let loopPlace = -1;
       const added = (under, index) => {
@@ -57,9 +52,9 @@
           if (loopPlace < 0) loopPlace = added(0, i);
           frame[loopPlace] = nodes.frame[i];
           placeOf[i] = loopPlace;
-        } else if (recursion && under > 0 && frame[under] === nodes.frame[i]) {
+        } else if (under > 0 && isInCaller?.(nodes.frame[i], frame[under])) {
           placeOf[i] = under;
-        } else if (folds) {
+        } else if (isInCaller) {
           const key = (under * this.frameCount + nodes.frame[i]) * this.phaseCount + nodes.phase[i];
           if (!known.has(key)) known.set(key, added(under, i));
           placeOf[i] = known.get(key);
@@ -78,11 +73,13 @@
     /** A place made of several nodes keeps the word that they share; where part of one is hidden, nothing was judged. */
     _words(nodes, kept, size) {
       const word = (this.word = new Uint8Array(this.count).fill(NOT_JUDGED));
+      this.isCut = new Uint8Array(this.count);
       if (!this.isDiff) return;
       const placeOf = this.placeOf;
       for (let i = 0; i < size; i++) {
         const at = placeOf[i];
         if (at < 0) continue;
+        this.isCut[at] |= kept.isTouched[i];
         const above = nodes.up[i] ? placeOf[i - nodes.up[i]] : -1;
         if (above === at) continue; // folded into its caller, whose word covers it
         const said = kept.isTouched[i] ? NOT_JUDGED : nodes.word[i];
@@ -152,6 +149,11 @@
       return most >= 0.9 * whole ? phase : -1;
     }
 
+    /** Whether a function is boilerplate, which stands in its callers' boxes. */
+    isFolded(frame) {
+      return this.folds !== null && this.folds[frame] === FOLD.BOILERPLATE;
+    }
+
     /** What a node differs by, this less base, in milliseconds. */
     difference(node) {
       return this.total[0][node] - this.total[1][node];
@@ -180,10 +182,10 @@
   };
 
   /** Nodes that are an event loop or lead to one: 1 or 0 by node. */
-  const chainNodes = (nodes, { isKept }, loops) => {
+  const chainNodes = (nodes, { isKept }, folds) => {
     const chain = new Uint8Array(nodes.up.length);
     for (let i = nodes.up.length - 1; i >= 0; i--) {
-      if (isKept[i] && loops[nodes.frame[i]]) chain[i] = 1;
+      if (isKept[i] && folds[nodes.frame[i]] === FOLD.LOOP) chain[i] = 1;
       if (chain[i] && nodes.up[i]) chain[i - nodes.up[i]] = 1;
     }
     return chain;
@@ -199,5 +201,5 @@
   };
 
   const WORD = { WITHIN_NOISE, MORE, LESS, APPEARED, VANISHED, NOT_JUDGED };
-  Object.assign(window.mmload, { FlameTree, loopFrames, WORD });
+  Object.assign(window.mmload, { FlameTree, WORD });
 })();

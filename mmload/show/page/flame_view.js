@@ -25,7 +25,7 @@
       this.host = host;
       this.document = document;
       this.key = key;
-      this.loops = window.mmload.loopFrames(document.frames);
+      this.folds = window.mmload.foldsOf(document.frames);
       this._tree = remembered();
       this._layout = remembered();
       this._colours = remembered();
@@ -94,7 +94,7 @@
       return new FlameTree(view.nodes, {
         isDiff: document.base !== null,
         phases: document.phases.length,
-        loops: this.loops,
+        folds: this.folds,
         hidden,
         recursion: state.recursion === "folded",
         loop: state.loop === "folded",
@@ -221,7 +221,7 @@
       this.table = new FlameTable({
         find: (find) => this.set({ find: find === this.state.find ? "" : find }),
         set: (changes) => this.set(changes),
-      });
+      }, isWhole ? "h2" : "h3");
       this.out = el("button", { type: "button", click: () => this.zoomTo(0) }, "Zoom out");
       const openHelp = () => this.help.showModal();
       const ask = el("button", { type: "button", class: "quiet", "aria-label": "Help", click: openHelp }, "?");
@@ -260,12 +260,12 @@
       const { choice, fold } = flameControls;
       const colours = { phase: "phase", package: "package", ...(isDiff && { difference: "difference" }) };
       const widths = { this: "this", base: "base", larger: "larger" };
-      const loop = "All that leads to the event loop as one box";
+      const loop = "What leads to the event loop as one box; what only hands on, as decorators do, in its caller";
       return {
         colour: choice("Colour", colours, chosen("colour")),
         shape: choice("Roots", { icicle: "top", flame: "bottom" }, chosen("shape")),
         ...(isDiff && { width: choice("Width", widths, chosen("width")) }),
-        loop: fold("fold loop", loop, chosen("loop")),
+        loop: fold("fold boilerplate", loop, chosen("loop")),
         recursion: fold("fold recursion", "A function that calls itself as one box", chosen("recursion")),
       };
     }

@@ -4,9 +4,10 @@
 (() => {
   const { WORD } = window.mmload;
   const MINUS = "\u2212";
+  const NOTHING_MS = 5e-6; // what is less is written as 0, without a sign
   const UNITS = {
     cpu_ms_per_request: "ms CPU per request",
-    cpu_ms: "ms CPU",
+    cpu_ms_per_s: "ms CPU per second",
     wall_ms_per_request: "ms per request",
   };
   const WORDS = {
@@ -15,7 +16,7 @@
     [WORD.LESS]: "less",
     [WORD.APPEARED]: "appeared",
     [WORD.VANISHED]: "vanished",
-    [WORD.NOT_JUDGED]: "not judged: a part of it is hidden",
+    [WORD.NOT_JUDGED]: "not judged",
   };
   const SIGNS = { [WORD.MORE]: "▲", [WORD.LESS]: "▼", [WORD.APPEARED]: "+", [WORD.VANISHED]: "×" };
 
@@ -25,11 +26,12 @@
   /** Milliseconds; a microsecond is the last digit unless there is nothing but less. */
   const ms = (value) => {
     const size = Math.abs(value);
-    if (size >= 1000) return (value < 0 ? MINUS : "") + count(size);
-    const digits = size >= 100 ? 1 : size >= 10 ? 2 : size >= 0.001 || size < 5e-6 ? 3 : 5;
-    return (value < 0 ? MINUS : "") + size.toFixed(digits);
+    const sign = value <= -NOTHING_MS ? MINUS : "";
+    if (size >= 1000) return sign + count(size);
+    const digits = size >= 100 ? 1 : size >= 10 ? 2 : size >= 0.001 || size < NOTHING_MS ? 3 : 5;
+    return sign + size.toFixed(digits);
   };
-  const signedMs = (value) => (value > 0 ? "+" : "") + ms(value);
+  const signedMs = (value) => (value >= NOTHING_MS ? "+" : "") + ms(value);
   const percent = (share) => `${(100 * share).toFixed(share >= 0.1 || share === 0 ? 1 : 2)} %`;
   const shareOf = (part, whole) => (whole ? percent(part / whole) : "–");
 
@@ -84,7 +86,9 @@
     }
 
     word(node) {
-      return this.tree.isDiff && node > 0 ? WORDS[this.tree.word[node]] : "";
+      if (!this.tree.isDiff || node === 0) return "";
+      const word = this.tree.word[node];
+      return word === WORD.NOT_JUDGED && this.tree.isCut[node] ? `${WORDS[word]}: a part of it is hidden` : WORDS[word];
     }
 
     /** What a screen reader says of a node. */
@@ -103,5 +107,5 @@
     }
   }
 
-  Object.assign(window.mmload, { FlameWords, words: { ms, signedMs, shareOf, count, WORDS, SIGNS } });
+  Object.assign(window.mmload, { FlameWords, words: { ms, signedMs, shareOf, count, WORDS, NOTHING_MS } });
 })();

@@ -67,6 +67,11 @@
       const where = hash ? `#${hash}` : location.pathname + location.search;
       history[push ? "pushState" : "replaceState"](null, "", where);
     },
+    /** Changes fields of a part; null takes one out. */
+    change(key, values, options) {
+      const all = Object.entries({ ...this.read(key), ...values });
+      this.write(key, Object.fromEntries(all.filter(([, value]) => value != null)), options);
+    },
     /** heard() after back, forward, or another link to this page. */
     onChange(heard) {
       window.addEventListener("popstate", heard);

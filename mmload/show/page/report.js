@@ -106,28 +106,28 @@
       isHeard = true;
     };
     axis.onChange({
-      zoomed() {
+      zoomed(isStep) {
         if (!isHeard) return;
         const [from, to] = [axis.from, axis.to].map((t_s) => String(Math.round(t_s * 1000) / 1000));
-        remember(axis.isWhole ? { from: null, to: null } : { from, to });
+        remember(axis.isWhole ? { from: null, to: null } : { from, to }, { push: !isStep });
       },
     });
     mmload.link.onChange(follow);
     follow();
   };
 
-  /** values: null takes a field out of the link. */
-  const remember = (values) => {
-    const all = { ...mmload.link.read(KEY), ...values };
-    mmload.link.write(KEY, Object.fromEntries(Object.entries(all).filter(([, value]) => value != null)));
-  };
+  const remember = (values, options) => mmload.link.change(KEY, values, options);
 
   /** Links within the page keep the state that its link holds. */
   const leadOn = () => {
     for (const link of document.querySelectorAll("a[href^='#']")) {
       link.addEventListener("click", (event) => {
         event.preventDefault();
-        document.getElementById(link.getAttribute("href").slice(1))?.scrollIntoView();
+        const target = document.getElementById(link.getAttribute("href").slice(1));
+        if (!target) return;
+        target.scrollIntoView();
+        target.tabIndex = -1; // the keyboard goes on from there
+        target.focus({ preventScroll: true });
       });
     }
   };
