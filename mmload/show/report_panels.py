@@ -133,7 +133,7 @@ def _response(timeline: Timeline) -> list[_Row]:
 def _p99(*timelines: Timeline) -> str:
     """Of so few requests in every bin that each P99 is the longest of its bin, it is called that."""
     is_longest = all(timeline.most_due < FEWEST_FOR_P99 for timeline in timelines)
-    return "P99, of so few a bin the longest" if is_longest else "P99"
+    return "P99 (the slowest of each bin)" if is_longest else "P99"
 
 
 def _memory(timeline: Timeline) -> list[_Row]:

@@ -28,6 +28,7 @@ from mmload.show.terminal_figures import plain
 
 _ANSWER_WIDTH = 160
 _DRAWN = 1000.0  # the width that an interval is drawn in
+_MOST_DECISIVE = 5
 _AROUND = 0.25  # of the span, left free on both sides
 
 
@@ -67,12 +68,14 @@ class SceneView(msgspec.Struct, frozen=True):
 
 
 class VerdictView(msgspec.Struct, frozen=True):
-    """word: STALE where the records no longer bear the verdict out; its reasons then are in stale."""
+    """word: STALE where the records no longer bear the verdict out; its reasons then are in stale. decisive: what keeps
+    it from PASS, and what more it takes."""
 
     word: str
     tone: Tone
     sentence: str
     stale: list[str]
+    decisive: list[str]
     facts: list[Fact]
     cautions: list[str]
     scenes: list[SceneView]
@@ -97,10 +100,23 @@ def verdict_view(kept: KeptVerdict) -> VerdictView:
         if kept.stale
         else overall_text(verdict),
         [plain(reason) for reason in kept.stale],
+        [] if kept.stale else [_decisive(one) for one in verdict.criteria if _keeps_from_pass(one)][:_MOST_DECISIVE],
         facts(about),
         [plain(caution) for caution in [*kept.cautions, *cautions]],
         [_scene(scene, kept, is_alone=len(scenes) == 1) for scene in scenes],
     )
+
+
+def _keeps_from_pass(criterion: CriterionResult) -> bool:
+    return criterion.required and criterion.verdict not in {"PASS", "SKIPPED"}
+
+
+def _decisive(criterion: CriterionResult) -> str:
+    figure, bounds = figure_and_bounds(criterion)
+    against = f" against {criterion.baseline}" if criterion.baseline else ""
+    found = f": {figure} ({bounds})" if bounds else f": {figure}"
+    needed = f"; needed: {criterion.needed}" if criterion.needed else ""
+    return plain(f"{criterion.verdict}: {limit_text(criterion)}{against}{found}{needed}")
 
 
 def _scene(scene: SceneResults, kept: KeptVerdict, *, is_alone: bool) -> SceneView:

@@ -71,7 +71,7 @@ def page_view(report: Report) -> PageView:
     views = [run_view(f"run{place}", run, panels, curves) for place, run in enumerate(runs)]
     return PageView(
         title=title_of(report),
-        about=plain(runs[0].conditions) if is_alone else f"{len(runs) + len(report.unreadable)} runs",
+        about=about_of(report),
         parts=list(_parts(report, views)),
         banners=loud,
         headline=views[0].headline if is_alone else [],
@@ -101,11 +101,32 @@ def page_view(report: Report) -> PageView:
 
 
 def title_of(report: Report) -> str:
+    """`optimized`; of several runs `optimized against original and rollback`, as they were judged or are compared."""
+    first = report.runs[0]
     if _is_alone(report):
-        return plain(report.runs[0].run_id)
-    if report.campaign is not None:
-        return plain(report.campaign.campaign_id)
-    return f"{len(report.runs)} runs of {', '.join(dict.fromkeys(plain(run.side) for run in report.runs))}"
+        return plain(first.side)
+    campaign, sides = report.campaign, list(dict.fromkeys(run.side for run in report.runs))
+    baselines = [report.comparison.baseline] if report.comparison else []
+    if campaign is not None and campaign.candidate is not None:
+        baselines = [side for side in sides if side != campaign.candidate]
+    others = [side for side in sides if side not in baselines]
+    ours, theirs = (listed([plain(side) for side in part]) for part in (others, baselines))
+    return f"{ours} against {theirs}" if ours and theirs else f"{len(report.runs)} runs of {ours or theirs}"
+
+
+def about_of(report: Report) -> str:
+    """Which run, and under what; which campaign, and how many runs."""
+    first = report.runs[0]
+    if _is_alone(report):
+        return plain(f"{first.run_id}: {first.conditions}")
+    runs = f"{len(report.runs) + len(report.unreadable)} runs"
+    return f"{plain(report.campaign.campaign_id)}, {runs}" if report.campaign else runs
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *most, last = names or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _is_alone(report: Report) -> bool:
@@ -128,9 +149,11 @@ def _beside(runs: Sequence[ReportedRun]) -> tuple[list[ReportedRun], str]:
     main = [run for run in runs if _is_main(run)]
     sound = [run for run in main if run.is_sound]
     others = [run.label for run in main if not run.is_sound]
+    notes = [] if len(main) == len(runs) else [f"Runs under the main load: {len(main)} of {len(runs)}."]
     if not sound or not others:
-        return main, ""
-    return sound, f"Left out, as their figures say nothing: {plain(', '.join(others))}."
+        return main, " ".join(notes)
+    notes.append(f"Left out, as their figures say nothing: {plain(', '.join(others))}.")
+    return sound, " ".join(notes)
 
 
 def _curves(name: str, runs: Sequence[ReportedRun], colours: Mapping[str, str], report: Report) -> Iterator[CurvePlot]:
@@ -153,6 +176,7 @@ def _parts(report: Report, views: Sequence[RunView]) -> Iterator[tuple[str, str]
     shown = first.figures
     wanted = (
         ("verdict", "Verdict", True),
+        ("run0-said", "What stands out", is_alone and (first.findings or first.warnings)),
         ("runs", "Runs", not is_alone),
         ("comparison", "Side by side", not is_alone),
         ("overlaid", "All in one plot", not is_alone),
@@ -165,6 +189,5 @@ def _parts(report: Report, views: Sequence[RunView]) -> Iterator[tuple[str, str]
         ("run0-slow", "Slow requests", is_alone and first.slow_table),
         ("flames", "Flame graphs", report.flames or report.flame_troubles),
         ("details", "Run by run", not is_alone),
-        ("run0-said", "What stands out", is_alone and (first.findings or first.warnings)),
     )
     return ((part, name) for part, name, is_there in wanted if is_there)

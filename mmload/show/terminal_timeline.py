@@ -113,7 +113,7 @@ def _about(timeline: Timeline, sheet: Sheet) -> list[Text]:
         styled(f"{timeline.t_s[0]:g} to {timeline.t_s[-1] + timeline.bin_s:g} s from {origin}"),
     ]
     if timeline.most_due < FEWEST_FOR_P99:
-        items.append(styled("P99: of so few requests a bin the longest"))
+        items.append(styled("P99: the slowest of each bin"))
     return flow(items, sheet)
 
 

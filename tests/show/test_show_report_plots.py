@@ -61,9 +61,9 @@ def test_each_series_has_its_own_unit_in_the_plot_in_words_and_in_figures(run):
 
 def test_where_every_bin_has_fewer_than_a_hundred_requests_p99_says_that_it_is_the_longest(run):
     sparse = replace(run, timeline=replace(run.timeline, most_due=99))
-    assert panel(sparse, "response").series[0].label == "P99, of so few a bin the longest"
+    assert panel(sparse, "response").series[0].label == "P99 (the slowest of each bin)"
     (title,) = [one.title for one in overlaid([sparse], {run.run_id: 0}, {run.side: "s0"}) if one.id == "all-p99"]
-    assert title == "Response time, P99, of so few a bin the longest"
+    assert title == "Response time, P99 (the slowest of each bin)"
 
 
 def test_a_process_has_its_phases_where_they_are_known_and_its_total_everywhere(run):

@@ -70,7 +70,7 @@ def test_a_run_without_a_server_s_word_is_drawn_from_what_there_is():
 
 
 def test_the_p99_of_few_requests_is_said_to_be_the_longest():
-    said = "of so few requests a bin the longest"
+    said = "the slowest of each bin"
     assert said not in drawn(render_timeline(timeline()))
     assert said in drawn(render_timeline(msgspec.structs.replace(timeline(), most_due=60)))
 
