@@ -11,7 +11,7 @@ import msgspec
 
 from mmload.model.campaign import Campaign
 from mmload.model.comparison import Comparison
-from mmload.model.plan import SCHEMA
+from mmload.model.flame import FlameDocument
 from mmload.model.result import Summary, Verdict
 from mmload.model.selftest import SelftestReport
 
@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "schemas"
 DOCUMENTS: dict[str, type[msgspec.Struct]] = {
     "campaign": Campaign,
     "comparison": Comparison,
+    "flame": FlameDocument,
     "selftest": SelftestReport,
     "summary": Summary,
     "verdict": Verdict,
@@ -30,12 +31,16 @@ def described(name: str) -> str:
     kind = DOCUMENTS[name]
     schema = msgspec.json.schema(kind, schema_hook=lambda _any: {"description": "any JSON value"})
     fields = schema["$defs"][kind.__name__]
-    fields["properties"]["schema"] = {"const": SCHEMA}
+    fields["properties"]["schema"] = {"const": _version(kind)}
     fields["required"].append("schema")
     for part in schema["$defs"].values():
         part["description"] = inspect.cleandoc(part.get("description", ""))  # Python 3.13 does so by itself
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"mmload {name}", **schema}
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _version(kind: type[msgspec.Struct]) -> object:
+    return next(field.default for field in msgspec.structs.fields(kind) if field.name == "schema")
 
 
 def file_of(name: str) -> Path:

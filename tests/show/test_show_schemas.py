@@ -6,6 +6,7 @@ import jsonschema
 import msgspec
 import pytest
 from factory import make_run
+from planted_flames import Planter, Stack
 from schemas import DOCUMENTS, described, file_of
 from show_samples import summary, verdict, verdict_of_scenes
 
@@ -90,9 +91,12 @@ SELFTEST = SelftestReport(
         )
     ],
 )
+_PLANTER = Planter(is_diff=True)
+FLAME = _PLANTER.document([_PLANTER.view("scheduler_TP0", [Stack(("main (a.py)", "f (b.py)"), 10, "hash", 4, "more")])])
 WRITTEN = [
     ("campaign", CAMPAIGN),
     ("comparison", COMPARISON),
+    ("flame", FLAME),
     ("selftest", SELFTEST),
     ("summary", summary()),
     ("verdict", verdict()),
