@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -21,20 +20,20 @@ _LONGEST = 300  # characters of a text that are told apart and shown
 _LOOKED_AT = 1000  # a longer text is no message
 _TOLD_APART = 1000  # kinds; a server that says another thing each time has no more
 _REST = "something else each time"
-_FREQUENT = 1000  # texts of a kind, from which on it is worth a pattern of its own
-_TRIED = 12  # such patterns
 
 # What may differ from one request to the next is a word with a digit: a request id of mmload's; a UUID or a digest; a
 # name with at least three (chatcmpl-9f3c41), so that TP1 stays; a number, time, address or port. It is put back where
 # it does not differ, so that it may take too much, but not a status, which tells kinds apart.
-_WORD = r"""((?>
+_MAY_VARY = re.compile(
+    r"""((?>
     (?<![A-Za-z0-9]) (?=[A-Za-z_-]*+\d)
     (?: [0-9a-f]{4}-[a-z]\d+ (?:\.\d+)? (?!\w)
     | [0-9a-fA-F]{8,} (?:-[0-9a-fA-F]+)* (?!\w)
     | (?=(?:[A-Za-z_-]*\d){3}) [\w-]{8,}
     | (?<!HTTP[ ]) \d\w* (?:[.,:-]\d\w*)*
-    )))"""
-_MAY_VARY = re.compile(_WORD, re.VERBOSE)
+    )))""",
+    re.VERBOSE,
+)
 _MEDIA = re.compile(r";base64,[A-Za-z0-9+/=_-]+")
 _BEFORE_ANSWER = re.compile(r"not the answer expected, but |not the JSON expected \(.*?\): ")  # of an answer's own text
 
@@ -75,43 +74,28 @@ class _Kinds:
 
     def __init__(self) -> None:
         self.found: dict[tuple[str, str], _Kind] = {}
-        self._frequent: list[_Kind] = []
 
     def of(self, outcome: str, text: str, first: int) -> _Kind:
         """The kind of a text, which it knows then."""
-        line = _MEDIA.sub(";base64,...", " ".join(text[:_LOOKED_AT].split()))
-        for kind in self._frequent:
-            if kind.outcome == outcome and (fits := kind.pattern.fullmatch(line)):
-                kind.take(fits.groups())
-                return kind
-        parts = _parts(line)
+        parts = _parts(_MEDIA.sub(";base64,...", " ".join(text[:_LOOKED_AT].split())))
         common = VARIES.join(parts[::2])[:_LONGEST]
         if (outcome, common) not in self.found and len(self.found) >= _TOLD_APART:
             parts, common = [_REST], _REST
         kind = self.found.setdefault((outcome, common), _Kind(outcome, parts, first))
         kind.take(parts[1::2])
-        if kind.texts == _FREQUENT and len(self._frequent) < _TRIED:
-            self._frequent.append(kind)
         return kind
 
 
 class _Kind:
-    """Requests whose texts are alike. texts: how many it took. first, last: places among those that failed, by due
-    time."""
+    """Requests whose texts are alike. first, last: places among those that failed, by due time."""
 
     def __init__(self, outcome: str, parts: list[str], first: int) -> None:
         self.outcome = outcome
-        self.first, self.last, self.requests, self.texts = first, first, 0, 0
+        self.first, self.last, self.requests = first, first, 0
         self._fixed, self._values = parts[::2], parts[1::2]
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """Of texts that are of this kind; of those with an answer in them, and of cut ones, it knows nothing."""
-        return re.compile(_WORD.join(map(re.escape, self._fixed)), re.VERBOSE)
 
     def take(self, values: Sequence[str]) -> None:
         """values: what a text has where it may vary."""
-        self.texts += 1
         self._values = [one if one == other else VARIES for one, other in zip(self._values, values, strict=False)]
 
     def count(self, last: int, requests: int) -> None:

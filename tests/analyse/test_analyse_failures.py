@@ -3,7 +3,6 @@
 import itertools
 import random
 import string
-from unittest import mock
 
 import msgspec
 import pytest
@@ -11,7 +10,6 @@ from factory import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmload.analyse import failures as module
 from mmload.analyse.failures import failures
 from mmload.analyse.summary import summarise
 from mmload.model.records import CUT_OFF, OUTCOMES, RequestRecord
@@ -139,18 +137,6 @@ def test_every_failed_request_is_of_one_kind_whatever_the_order_of_the_records(t
     assert all(kind.example == f"9f3c-{kind.first_s:.0f}" for kind in kinds)
     rng.shuffle(records)
     assert failures(table_of(records), START_NS) == kinds
-
-
-_WORDS = st.sampled_from(
-    ["HTTP ", "TP", "a", "-", "_", ":", ".", " ", "9", "12", "0x", "9f3c-m", "chatcmpl-", "deadbeef"]
-)
-
-
-@given(st.lists(st.lists(_WORDS, max_size=8).map("".join), max_size=30))
-def test_a_frequent_kind_s_own_pattern_finds_the_same_as_looking_at_each_text(texts):
-    looked_at = kinds_of(*texts)
-    with mock.patch.object(module, "_FREQUENT", 1):
-        assert kinds_of(*texts) == looked_at
 
 
 def test_a_summary_holds_a_dozen_kinds_and_says_how_many_more_there_are(tmp_path):
