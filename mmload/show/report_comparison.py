@@ -65,34 +65,34 @@ def _levels(comparison: Comparison) -> Table:
     rows: list[list[str | Cell]] = [
         [
             side.name,
+            Cell(verdict_text(side), VERDICT_TONES.get(side.word, "")),
             *(level_text(side, name) for name in _LEVELS),
             saving_text(side),
             f"{len(side.runs):,}",
-            Cell(verdict_text(side), VERDICT_TONES.get(side.word, "")),
         ]
         for side in comparison.sides
     ]
-    head = ["variant", *map(name_of, _LEVELS), "CPU improved", "runs", "verdict"]
+    head = ["variant", "verdict", *map(name_of, _LEVELS), "CPU improved", "runs"]
     note = (
         "CPU: over the tokenizer and all ranks, without the idle poll; rank work and total: of the busiest rank; "
         f"CPU improved: against {comparison.baseline}, in brackets what may be chance. {confidence_text(comparison)}"
     )
-    return table("variants side by side", head, rows, left=(0, len(head) - 1), note=note)
+    return table("variants side by side", head, rows, left=(0, 1), note=note)
 
 
 def _against(side: ComparedSide, baseline: ComparedSide) -> AgainstView:
     rows: list[list[str | Cell]] = [
         [
             name_of(one.figure),
-            *compared_levels(side, baseline, one.figure),
+            word(one.word),
             Cell(improvement_text(one), "strong"),
             bounds_text(one),
+            *compared_levels(side, baseline, one.figure),
             f"{one.n:,}",
-            word(one.word),
         ]
         for one in shown_differences(side)
     ]
-    head = ("figure", baseline.name, side.name, "improvement", "interval", "n", "verdict")
+    head = ("figure", "verdict", "improvement", "interval", baseline.name, side.name, "n")
     answers = [
         (f"{one.item} ({one.modality})", *shortened(one.expected, one.given, _ANSWER_WIDTH))
         for one in side.answer_differences
@@ -102,7 +102,7 @@ def _against(side: ComparedSide, baseline: ComparedSide) -> AgainstView:
         side.name,
         overall_text(side),
         VERDICT_TONES.get(side.word, ""),
-        table(f"{side.name} against {baseline.name}", head, rows, left=(0, 6)) if rows else None,
+        table(f"{side.name} against {baseline.name}", head, rows, left=(0, 1)) if rows else None,
         [plain(note) for note in (*notes, *notes_on(side))],
         answers,
         side.more_answer_differences,

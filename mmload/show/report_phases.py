@@ -42,6 +42,13 @@ def _chosen(ranks: Mapping[str, Values]) -> dict[str, str]:
     return {name: f", the {word} CPU of {len(ranks)} ranks" for word, name in chosen.items()}
 
 
+def _looked_at(found: PhaseSeries) -> Iterator[str]:
+    if found.profiled:
+        yield "phases: a mean over the profile"
+    if found.stamped:
+        yield "the main thread's, bin by bin"
+
+
 def _panel(name: str, word: str, found: PhaseSeries, total: Values, key: str, axis: int) -> Panel:
     title = f"CPU of {short_name(name)} by phase{word}"
     said = [
@@ -51,7 +58,7 @@ def _panel(name: str, word: str, found: PhaseSeries, total: Values, key: str, ax
     return Panel(
         id=key,
         title=title,
-        unit=f"{_UNIT}, phases where stacks were taken",
+        unit=f"{_UNIT}; {' then '.join(_looked_at(found))}",
         height=_HEIGHT,
         series=[
             Series(label="total", group="total", axis=axis, unit=_UNIT, values=plot_values(total), colour="base"),
