@@ -10,7 +10,7 @@ window.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -60,14 +60,14 @@ class ProcessFlame(msgspec.Struct, frozen=True, kw_only=True):
 class FlameProfile(msgspec.Struct, frozen=True, kw_only=True):
     """All processes that have stacks, of a run or of several: the ranks in their order, then the others by name. name:
     the run-id, or the variant and how many runs. modes: of their profiles. left_out: those of the runs without stacks.
-    absent: process -> why it has none."""
+    absent: which process of which run has none, and why, a sentence each."""
 
     name: str
     variant: str
     runs: int = 1
     modes: tuple[str, ...] = ()
     left_out: list[str] = []
-    absent: dict[str, str] = {}
+    absent: list[str] = []
     unit: FlameUnit
     processes: dict[str, ProcessFlame]
     judge: Judge
@@ -90,7 +90,7 @@ def flame_profile(*runs: Run, per_request: bool = True) -> FlameProfile:
         runs=len(runs),
         modes=tuple(dict.fromkeys(run.manifest.profile.mode for run in runs)),
         left_out=[run.run_id for run in bare],
-        absent={name: why for run in runs for name, why in _absent(run).items()},
+        absent=[sentence for run in runs for sentence in _absent(run)],
         unit="cpu_ms_per_s" if None in scales else "cpu_ms_per_request",
         processes=_together([_processes(run, own) for run, own in zip(runs, scales, strict=True)]),
         judge=Judge(rules_for(first.manifest.engine), dict(ChainMap(*(read_source(run.layout) for run in runs)))),
@@ -166,11 +166,13 @@ def _ms_per_s(run: Run, name: str) -> float:
     return 1000 * sum(run.stacks[name].values()) / ticks if ticks else 0.0
 
 
-def _absent(run: Run) -> dict[str, str]:
-    """Those of the profiled processes and of the ranks that have no stacks, and why."""
+def _absent(run: Run) -> Iterator[str]:
+    """Of the profiled processes and of the ranks those that have no stacks, and why."""
     whys = {file.process: file.error or "its profile is empty" for file in run.manifest.profile.files}
     ranks = dict.fromkeys((rank.name for rank in run.manifest.ranks if rank.name), "nobody profiled it")
-    return {name: why for name, why in (ranks | whys).items() if not run.stacks.get(name)}
+    for name, why in (ranks | whys).items():
+        if not run.stacks.get(name):
+            yield f"{name.removeprefix('scheduler_')} has no stacks in {run.run_id}: {why}"
 
 
 def _place(name: str, series: Mapping[str, ProcessSeries]) -> tuple[bool, int, str]:
@@ -183,6 +185,8 @@ def _without_stacks(run: Run) -> str:
     profile = run.manifest.profile
     if profile.samples:
         return f"its profile had {profile.samples:,} samples: their files in {run.layout.stacks} are gone"
+    if run.manifest.status == "partial":
+        return "it was ended before any were taken"
     if profile.mode == "none":
         return "it was made without a profile, or the kernel refused one (see its warnings)"
     return "it was made with a profile that brought none (see its warnings)"

@@ -147,7 +147,7 @@ def _means(sides: Sequence[FlameProfile]) -> Iterator[str]:
 def _troubles(sides: Sequence[FlameProfile]) -> Iterator[str]:
     for side in sides:
         yield from (f"{run_id} has no stacks and is left out" for run_id in side.left_out)
-        yield from (f"{label_of(name)} has no stacks in {side.name}: {why}" for name, why in side.absent.items())
+        yield from side.absent
         for process in side.processes.values():
             if process.trouble:
                 yield f"poor profile of {process.name} in {side.name}: {process.trouble}"

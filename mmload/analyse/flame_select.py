@@ -54,6 +54,7 @@ def _selected(document: FlameDocument, view: FlameView, selection: Selection) ->
     has_base = document.base is not None
     found = msgspec.structs.replace(
         view,
+        is_part=True,
         samples=int(own.samples[0].sum()),
         value_ms=float(own.ms[0].sum()),
         base_samples=int(own.samples[1].sum()) if has_base else None,
@@ -77,7 +78,8 @@ def phase_costs(document: FlameDocument, view: FlameView) -> tuple[Values, list[
     ms, variance = by_phase(own.ms), by_phase(own.variance)
     if len(ms) == 1:
         return ms, []
-    variance[:, -1] = 1e-12 * ms[:, -1] ** 2  # the kernel's clocks know it without samples
+    if not view.is_part:
+        variance[:, -1] = 1e-12 * ms[:, -1] ** 2  # the kernel's clocks know it without samples
     found = differences(SideCosts(np.zeros_like(ms, np.int64), ms, variance), (document.this_runs, document.base_runs))
     return ms, [CHANGE_WORDS[word] if is_judged(view) else "not judged" for word in found.word]
 

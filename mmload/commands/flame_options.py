@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmload.commands.flame_files import Format
 
 ROWS = 20
+_LONGEST = 40  # characters of a regular expression in a file's name
 _WHAT, _FILES = "What is shown", "Files"
 
 
@@ -72,7 +73,8 @@ class ShownOptions(Group, frozen=True):
 
     def part(self) -> list[str]:
         """The same in a file's name."""
-        return [*(self.rank or []), *(self.phase or []), *([] if self.function is None else ["function"])]
+        through = [] if self.function is None else [re.sub(r"\W+", "_", self.function)[:_LONGEST]]
+        return [*(self.rank or []), *(self.phase or []), *through, *(["total"] if self.total else [])]
 
 
 class FileOptions(Group, frozen=True):

@@ -131,9 +131,10 @@ def _measure(plan: Plan, out: Path, *, as_json: bool) -> int:
 
 def _ending(stored: Run) -> Drawn:
     from mmload.analyse.timeline import timeline  # noqa: PLC0415
+    from mmload.judge.validity import standing_manifest  # noqa: PLC0415
     from mmload.show.terminal_end import render_end  # noqa: PLC0415
 
-    return render_end(stored.summary, stored.manifest, timeline(stored))
+    return render_end(stored.summary, standing_manifest(stored), timeline(stored))
 
 
 def _title(plan: Plan) -> str:

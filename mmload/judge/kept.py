@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from mmload.analyse.load import measure_window, measured_requests
+from mmload.analyse.run_cpu import RunCpu
 from mmload.errors import FolderError
 from mmload.judge.validity import faults_of, unfit_as_baseline
 from mmload.model.campaign import MAIN_SCENE
@@ -21,7 +23,7 @@ from mmload.store.campaigns import CampaignLayout, StoredCampaign, campaign_layo
 from mmload.store.read import Run, find_run, read_document
 
 _COUNTS_REQUESTS = re.compile(r"error_rate|response_p\d+_ms")  # their n: the measured requests of the candidate
-_OF_STACKS = "cpu_work"  # so begin the metrics that need them
+_OF_STACKS, _OF_COUNTERS = "stacks/", "server.jsonl"  # so the evidence of a criterion names them
 _DECIDED = {"PASS", "FAIL"}
 _SHA_DIGITS = 12
 _NAMED = 3  # of the runs that are gone
@@ -57,8 +59,9 @@ def kept_verdict(
     return KeptVerdict(
         verdict=verdict,
         kept_utc_s=file.stat().st_mtime,
-        stale=list(dict.fromkeys([*_contradicted(verdict, judged), *unread])),
+        stale=list(dict.fromkeys(_contradicted(verdict, judged))),
         cautions=[
+            *unread,
             *_lost([run_id for run_id in run_ids if judged.run(run_id) is None]),
             *_other_verdicts(verdict, campaign_layout(verdict.campaign or "", out)),
         ],
@@ -97,9 +100,9 @@ class _Judged(NamedTuple):
         except FolderError:
             return None
 
-    def look(self, run_ids: Sequence[str], *, as_baseline: bool = False) -> list[_Look]:
-        """At those that are there."""
-        return [_look(run, as_baseline=as_baseline) for run_id in run_ids if (run := self.run(run_id))]
+    def look(self, run_ids: Sequence[str], rests: str, *, as_baseline: bool = False) -> list[_Look]:
+        """At those that are there. rests: what the criteria say that they rest on."""
+        return [_look(run, rests, as_baseline=as_baseline) for run_id in run_ids if (run := self.run(run_id))]
 
 
 class _Look(NamedTuple):
@@ -111,9 +114,13 @@ class _Look(NamedTuple):
     lacks_stacks: bool = False
 
 
-def _look(run: Run, *, as_baseline: bool) -> _Look:
+def _look(run: Run, rests: str, *, as_baseline: bool) -> _Look:
     try:
         window = measure_window(run)
+        if _OF_STACKS in rests:
+            run.once(RunCpu).shares  # noqa: B018 (a gate would not get past what can't be read)
+        if _OF_COUNTERS in rests:
+            deque(run.server, maxlen=0)
         return _Look(
             run.run_id,
             unfit_as_baseline(run) if as_baseline else faults_of(run),
@@ -130,22 +137,33 @@ def _contradicted(verdict: Verdict, judged: _Judged) -> Iterator[str]:
         criteria = [one for one in verdict.criteria if one.on == name and one.verdict != "INVALID"]
         if not criteria:
             continue
-        candidate = judged.look(scene.candidate)
+        decided = [one for one in criteria if one.verdict in _DECIDED]
+        candidate = judged.look(scene.candidate, _rests(decided))
         yield from _faults(candidate)
         if len(candidate) == len(scene.candidate) and not any(one.faults for one in candidate):
             yield from _other_count(criteria, sum(one.measured for one in candidate))
-        decided = [one for one in criteria if one.verdict in _DECIDED]
-        if any(one.metric.startswith(_OF_STACKS) for one in decided):
-            bare = (one.run_id for one in candidate if one.lacks_stacks)
-            yield from (f"{run_id}: its stacks, on which its work rests, are gone" for run_id in bare)
+        yield from _bare(candidate, decided)
         for baseline, run_ids in scene.baselines.items():
-            if any(one.baseline == baseline for one in decided):
-                yield from _faults(judged.look(run_ids, as_baseline=True))
+            against = [one for one in decided if one.baseline == baseline]
+            if against:
+                looks = judged.look(run_ids, _rests(against), as_baseline=True)
+                yield from _faults(looks)
+                yield from _bare(looks, against)
 
 
 def _faults(looks: Sequence[_Look]) -> Iterator[str]:
     for one in looks:
         yield from (f"{one.run_id}: {reason}" for reason in one.faults)
+
+
+def _rests(criteria: Sequence[CriterionResult]) -> str:
+    return "; ".join(one.evidence for one in criteria)
+
+
+def _bare(looks: Sequence[_Look], criteria: Sequence[CriterionResult]) -> Iterator[str]:
+    if _OF_STACKS in _rests(criteria):
+        bare = (one.run_id for one in looks if one.lacks_stacks)
+        yield from (f"{run_id}: its stacks, on which it rests, are gone" for run_id in bare)
 
 
 def _other_count(criteria: Sequence[CriterionResult], present: int) -> Iterator[str]:

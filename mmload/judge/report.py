@@ -16,7 +16,7 @@ from mmload.analyse.slow import SlowRequests, slow_requests
 from mmload.analyse.summary import summarise
 from mmload.analyse.timeline import Timeline
 from mmload.errors import FolderError, UsageError
-from mmload.judge.comparable import conditions_text, paired
+from mmload.judge.comparable import conditions_text
 from mmload.judge.comparison import compare
 from mmload.judge.flames import flame_of
 from mmload.judge.kept import KeptVerdict, kept_verdict
@@ -226,12 +226,7 @@ def _slow_flame(asked: Asked, first: ReportedRun) -> list[FlameDocument]:
     return [slow_document(asked.runs[0], first.slow)] if len(asked.runs) == 1 and first.slow else []
 
 
-def _against_baseline(sides: Mapping[str, Sequence[Run]]) -> list[tuple[list[Run], list[Run]]]:
-    """The runs of each side and those of the baseline that met the same requests; where none did, the first of each."""
-    baseline, *others = [list(runs) for runs in sides.values()] or [[]]
-    pairs = []
-    for runs in others:
-        if runs and baseline:
-            ours, theirs = paired(runs, baseline)
-            pairs.append((list(ours), list(theirs)) if ours else (runs[:1], baseline[:1]))
-    return pairs
+def _against_baseline(sides: Mapping[str, Sequence[Run]]) -> list[tuple[Sequence[Run], Sequence[Run]]]:
+    """The runs of each side and those of the baseline."""
+    baseline, *others = sides.values() or [[]]
+    return [(runs, baseline) for runs in others if runs and baseline]

@@ -65,7 +65,8 @@ class FlameChange(msgspec.Struct, frozen=True, kw_only=True):
 
 class FlameView(msgspec.Struct, frozen=True, kw_only=True):
     """One process, or the union of several. samples: all of this side, as many as its folded files hold. value_ms: what
-    they stand for, in the document's unit. changes: by function, the largest difference of its own first."""
+    they stand for, in the document's unit. changes: by function, the largest difference of its own first. is_part: some
+    of its stacks are left out on purpose."""
 
     id: str
     label: str
@@ -76,6 +77,7 @@ class FlameView(msgspec.Struct, frozen=True, kw_only=True):
     base_samples: int | None = None
     base_value_ms: float | None = None
     changes: list[FlameChange] = []
+    is_part: bool = False
 
 
 class FlameDocument(msgspec.Struct, frozen=True, kw_only=True):

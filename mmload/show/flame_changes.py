@@ -10,7 +10,7 @@ from rich.text import Text
 from mmload.model.flame import ChangeWord, FlameChange, FlameDocument, FlameView
 from mmload.show.palette import LABEL
 from mmload.show.terminal_figures import count, figure
-from mmload.show.terminal_sheet import EXTRA, Column, Sheet, grid, paragraph, separated, styled
+from mmload.show.terminal_sheet import Column, Sheet, grid, paragraph, separated, styled
 
 CHANGE_STYLES: dict[ChangeWord, str] = {
     "within noise": LABEL,
@@ -76,8 +76,8 @@ def _table(document: FlameDocument, title: str, changed: Sequence[_Changed], she
         return
     columns = [Column(title, right=False, elastic=True), *map(Column, side_names(document)), Column("change")]
     interval = f"{100 * document.confidence:g} % interval" if document.confidence else "bounds"
-    columns += [Column(interval, rank=1), Column("", right=False)]
-    columns += [Column("alike", rank=EXTRA)] if any(one.alike for one in changed) else []
+    columns += [Column(interval, rank=2), Column("", right=False)]
+    columns += [Column("alike", rank=1)] if any(one.alike for one in changed) else []
     yield from grid(columns, [_row(document, one) for one in changed[:_MOST]], sheet)
     if len(changed) > _MOST:
         yield styled((f"  {count(len(changed) - _MOST, 'smaller change')} left out", LABEL))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-from mmload.model.manifest import Manifest
 from mmload.model.records import CUT_OFF
 from mmload.model.result import ProcessCpu, Quantiles, Summary
 from mmload.show.terminal_figures import figure, figures
 from mmload.show.terminal_processes import short_name
 
-P99_IS_INFINITE = "over 1 in 100 requests was not ok"
 _HANDOFF = "handoff_cpu_ms_per_request"
 
 
@@ -44,8 +42,18 @@ def p50_and_p99(response: Quantiles, infinity: str = "∞") -> tuple[str, str]:
     return p50, p99
 
 
-def own_doing(summary: Summary, manifest: Manifest) -> int:
+def why_infinite(summary: Summary) -> str:
+    """Of a P99; empty where it is none."""
+    if summary.response_ms.n == 0 or summary.response_ms.p99 is not None:
+        return ""
+    failed = sum(requests for outcome, requests in summary.outcomes.items() if outcome != "ok")
+    if failed and own_doing(summary) == failed:
+        return "over 1 in 100 requests was cut off when the run was ended"
+    return "over 1 in 100 requests was not ok"
+
+
+def own_doing(summary: Summary) -> int:
     """How many of the requests that are not ok mmload did not wait for: it was ended itself, the server was not."""
-    if manifest.status != "partial":
+    if summary.status != "partial":
         return 0
     return sum(one.requests for one in summary.failures if one.outcome == "dropped" or one.error == CUT_OFF)

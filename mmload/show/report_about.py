@@ -15,12 +15,12 @@ from mmload.model.result import Summary
 from mmload.plan.load_text import load_text
 from mmload.plan.repeat_text import repeat_command, withheld
 from mmload.show.headline_words import (
-    P99_IS_INFINITE,
     achieved_of_offered,
     busiest_rank,
     handoff_cost,
     own_doing,
     p50_and_p99,
+    why_infinite,
 )
 from mmload.show.report_shapes import Fact, Table, Tone, facts, table
 from mmload.show.terminal_figures import MISSING, count, figure, plain, size
@@ -76,9 +76,9 @@ def headline(run: ReportedRun) -> list[Fact]:
     response = summary.response_ms
     if response.n:
         p50, p99 = p50_and_p99(response)
-        why = f"; {P99_IS_INFINITE}" if response.p99 is None else ""
+        why = f"; {said}" if (said := why_infinite(summary)) else ""
         found.append(Fact("response time", f"P99 {p99} ms, p50 {p50} ms (n {response.n:,}){why}"))
-    return [*found, *_cost(summary), *_not_ok(run, summary)]
+    return [*found, *_cost(summary), *_not_ok(summary)]
 
 
 def _cost(summary: Summary) -> Iterator[Fact]:
@@ -91,11 +91,11 @@ def _cost(summary: Summary) -> Iterator[Fact]:
         yield Fact("handoff", " ".join(cost))
 
 
-def _not_ok(run: ReportedRun, summary: Summary) -> Iterator[Fact]:
+def _not_ok(summary: Summary) -> Iterator[Fact]:
     if summary.error_rate is None:
         return
     wrong = round(summary.error_rate * summary.requests)
-    ended = own_doing(summary, run.manifest)
+    ended = own_doing(summary)
     why = f"; mmload did not wait for {ended:,} of them, as the run was ended" if ended else ""
     said = f"{wrong:,} of {count(summary.requests, 'request')}{why}"
     yield Fact("not ok", said, "bad" if wrong > ended else "")

@@ -32,7 +32,7 @@ from mmload.show.report_held import memory_facts, memory_table, server_facts, se
 from mmload.show.report_load import load_facts, load_tables, outcomes
 from mmload.show.report_plots import CurvePlot, Panel
 from mmload.show.report_shapes import Bars, Fact, Table, Tone
-from mmload.show.report_slow import slow_sentences, slow_table
+from mmload.show.report_slow import slow_table
 from mmload.show.terminal_figures import MISSING, figure, plain
 
 
@@ -116,7 +116,7 @@ def run_view(
         zero="profile" if manifest.kind == "profile" else "measured",
         bin=f"{run.timeline.bin_s:g} s" if run.timeline else "",
         figures=_figures(summary) if summary is not None and summary.duration_s else None,
-        slow=_plain(slow_sentences(run.slow)) if run.slow else [],
+        slow=_plain([*run.slow.said, *run.slow.notes]) if run.slow else [],
         slow_table=slow_table(run.slow) if run.slow else None,
         findings=_plain(summary.findings if summary else []),
         warnings=_plain(said),

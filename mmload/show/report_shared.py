@@ -8,7 +8,7 @@ import msgspec
 
 from mmload.judge.comparable import declared_text
 from mmload.judge.report import Report, ReportedRun
-from mmload.plan.repeat_text import campaign_command, changed_gate
+from mmload.plan.repeat_text import campaign_command, changed_gate, withheld
 from mmload.show.report_about import Banner, banners, began_text, pairs_text
 from mmload.show.report_shapes import Fact, facts
 from mmload.show.terminal_figures import plain
@@ -60,7 +60,9 @@ def shared_facts(report: Report) -> list[Fact]:
     if not campaign or not again:
         return [*found, Fact("to make them again", "each run says how, in Run by run")]
     found.append(Fact("to make them again", plain(again), is_code=True))
-    return [*found, *facts({"left out of that": changed_gate(campaign)})]
+    plans = [scene.plan for scene in campaign.scenes.values()] if campaign.kind == "compare" else []
+    missing = dict.fromkeys(thing for plan in plans for thing in withheld(plan))
+    return [*found, *facts({"left out of that": "; ".join(filter(None, [*missing, changed_gate(campaign)]))})]
 
 
 def conditions_apart(runs: Sequence[ReportedRun]) -> list[str]:

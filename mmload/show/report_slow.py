@@ -9,13 +9,6 @@ from mmload.show.terminal_processes import in_order, short_name
 
 _LEAST_MS = 0.05  # what rounds to nothing for both is left out
 _MOST_UNNAMED = 8  # phases that may be chance, of which those with the most beyond the usual are shown
-_ALIKE = "no phase took more of it than chance: they waited for the same as the others, longer"
-
-
-def slow_sentences(found: SlowRequests) -> list[str]:
-    """Who waited, and for what; then of which processes nothing is known."""
-    who, *named = found.sentences
-    return [who, *(named or [_ALIKE]), *found.notes]
 
 
 def slow_table(found: SlowRequests) -> Table:

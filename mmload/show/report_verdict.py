@@ -69,7 +69,7 @@ class SceneView(msgspec.Struct, frozen=True):
 
 class VerdictView(msgspec.Struct, frozen=True):
     """word: STALE where the records no longer bear the verdict out; its reasons then are in stale. decisive: what keeps
-    it from PASS, and what more it takes."""
+    it from PASS, and what more it takes. cautions: what takes from its weight; remarks: how its runs were made."""
 
     word: str
     tone: Tone
@@ -78,6 +78,7 @@ class VerdictView(msgspec.Struct, frozen=True):
     decisive: list[str]
     facts: list[Fact]
     cautions: list[str]
+    remarks: list[str]
     scenes: list[SceneView]
 
 
@@ -92,7 +93,7 @@ def verdict_view(kept: KeptVerdict) -> VerdictView:
         "confidence": confidence_text(verdict),
         "looks": looks_text(verdict),
     }
-    cautions = [f"compared by force: {difference}" for difference in verdict.forced] + verdict.warnings
+    cautions = [*kept.cautions, *(f"compared by force: {difference}" for difference in verdict.forced)]
     return VerdictView(
         "STALE" if kept.stale else verdict.verdict,
         "invalid" if kept.stale else VERDICT_TONES[verdict.verdict],
@@ -102,7 +103,8 @@ def verdict_view(kept: KeptVerdict) -> VerdictView:
         [plain(reason) for reason in kept.stale],
         [] if kept.stale else [_decisive(one) for one in verdict.criteria if _keeps_from_pass(one)][:_MOST_DECISIVE],
         facts(about),
-        [plain(caution) for caution in [*kept.cautions, *cautions]],
+        [plain(caution) for caution in cautions],
+        [plain(warning) for warning in verdict.warnings],
         [_scene(scene, kept, is_alone=len(scenes) == 1) for scene in scenes],
     )
 

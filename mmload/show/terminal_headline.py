@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from mmload.model.result import Quantiles, Summary
+from mmload.model.result import Summary
 from mmload.show.headline_words import (
-    P99_IS_INFINITE,
     achieved_of_offered,
     busiest_rank,
     handoff_cost,
+    own_doing,
     p50_and_p99,
+    why_infinite,
     work_or_total,
 )
 from mmload.show.palette import EMPHASIS, LABEL, WARNING
@@ -27,7 +28,7 @@ def headline(summary: Summary, sheet: Sheet) -> Iterator[Text]:
     elif summary.kind == "profile":
         yield from fact("profiled", [styled((figure(summary.duration_s), EMPHASIS), " s, without load")], sheet)
     else:
-        yield from fact("achieved", [_rate(summary), *_response(summary.response_ms, sheet), *_errors(summary)], sheet)
+        yield from fact("achieved", [_rate(summary), *_response(summary, sheet), *_errors(summary)], sheet)
     yield from fact("CPU", [*_busiest_rank(summary), *_handoff(summary)], sheet)
 
 
@@ -38,18 +39,22 @@ def _rate(summary: Summary) -> Text:
     return styled((achieved, EMPHASIS), f" of {offered} req/s")
 
 
-def _response(response: Quantiles, sheet: Sheet) -> list[Text]:
+def _response(summary: Summary, sheet: Sheet) -> list[Text]:
+    response = summary.response_ms
     if response.n == 0:
         return [styled("no request came due in the window")]
     p50, p99 = p50_and_p99(response, sheet.glyphs.infinity)
     said = [styled(("p50 ", LABEL), f"{p50} ms"), styled(("P99 ", LABEL), (p99, EMPHASIS), " ms")]
-    return said if response.p99 is not None else [*said, styled(P99_IS_INFINITE)]
+    why = why_infinite(summary)
+    return [*said, styled(why)] if why else said
 
 
 def _errors(summary: Summary) -> list[Text]:
     if summary.error_rate is None:
         return []
-    return [styled(("errors ", LABEL), (f"{percent(summary.error_rate)} %", WARNING if summary.error_rate else ""))]
+    said = [styled(("errors ", LABEL), (f"{percent(summary.error_rate)} %", WARNING if summary.error_rate else ""))]
+    ended = own_doing(summary)
+    return [*said, styled(f"of which mmload did not wait for {ended:,}")] if ended else said
 
 
 def _busiest_rank(summary: Summary) -> list[Text]:

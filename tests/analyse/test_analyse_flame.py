@@ -15,7 +15,7 @@ from mmload.analyse.flame import FlameProfile, ProcessFlame, StackCost, flame_pr
 from mmload.analyse.flame_diff import changes, differences
 from mmload.analyse.flame_document import ALL_RANKS, flame_document
 from mmload.analyse.flame_rows import flame_table
-from mmload.analyse.flame_select import Selection, selected
+from mmload.analyse.flame_select import Selection, phase_costs, selected
 from mmload.analyse.flame_slow import document_of_slow
 from mmload.analyse.flame_tree import Frames, forest
 from mmload.analyse.phases import Judge
@@ -173,6 +173,18 @@ def test_profiles_of_different_length_of_one_process_do_not_differ(tmp_path):
     document = flame_document(*profiles)
     assert document.views[0].value_ms == pytest.approx(document.views[0].base_value_ms) == pytest.approx(600)
     assert {change.word for change in document.views[0].changes} == {"within noise"}
+
+
+def test_all_of_a_part_is_as_much_a_matter_of_chance_as_the_part():
+    stacks = {"run_batch": 900, "hash_feature": 8}
+    sides = [
+        profile({"scheduler_TP0": {stack_of("event_loop", name): count for name, count in of.items()}}, run_id)
+        for run_id, of in (("this", stacks), ("base", stacks | {"hash_feature": 3}))
+    ]
+    document = flame_document(*sides)
+    (part,) = selected(document, document.views, Selection(phases=("hash",)))
+    _, words = phase_costs(document, part)
+    assert words[PHASES.index("hash")] == words[-1] == "within noise"
 
 
 def test_profiles_of_different_modes_are_not_judged(tmp_path):

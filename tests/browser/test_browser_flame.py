@@ -359,6 +359,13 @@ def test_folded_boilerplate_is_listed_only_where_it_differs_by_itself(flame):
     assert page.locator(".flame-name").count() == 3
 
 
+def test_a_search_finds_what_is_folded_away_and_says_so(flame):
+    page = flame(link="#flame.view=scheduler_TP0&flame.find=<module>")
+    said = page.locator(".flame-search-found").inner_text()
+    assert said.startswith("1 function (1 folded away) · ")
+    assert "100.0 %" in said
+
+
 def test_recursion_folds_into_one_box(flame):
     page = flame(link="#flame.view=scheduler_TP0")
     assert [one["name"] for one in boxes(page)].count("visit") == 3

@@ -184,6 +184,18 @@ def test_what_would_have_no_effect_is_refused(original, optimized, args, words):
     assert words in str(error)
 
 
+def test_runs_that_are_invalid_or_without_a_partner_are_left_out_of_several_and_named(out):
+    runs = [with_stacks(make_run(out, "original", number=seed, seed=seed, **SHORT), STACKS) for seed in (0, 1, 2)]
+    late = with_stacks(make_run(out, "optimized", number=12, seed=2, validity=["it lagged"], **SHORT), LESS)
+    fine = [with_stacks(make_run(out, "optimized", number=10 + seed, seed=seed, **SHORT), LESS) for seed in (0, 1)]
+    campaign_of(out, {"original": runs, "optimized": [*fine, late]})
+    text = " ".join(said(f"{ID}/optimized", "--diff", f"{ID}/original").split())
+    assert "optimized, 2 runs" in text
+    assert f"{late.run_id} is INVALID and is left out: it lagged" in text
+    assert f"left out, for the other side has no run of the same requests: {runs[2].run_id}" in text
+    assert f"{late.run_id} is INVALID: it lagged" in " ".join(said(late.run_id).split())
+
+
 def test_a_part_is_shown_as_one_in_every_format(original, optimized):
     whole = json.loads(said(original.run_id, "--json"))
     part = json.loads(said(original.run_id, "--json", "--phase", "hash", "--function", r"inputs\.py"))

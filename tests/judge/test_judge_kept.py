@@ -13,6 +13,7 @@ from mmload.judge.validity import standing
 from mmload.model.result import JudgedRuns
 from mmload.store.append import write_document
 from mmload.store.campaigns import campaign_layout
+from mmload.store.read import Run
 
 
 def judged(out, *, baseline=None, **said):
@@ -56,18 +57,27 @@ def test_a_verdict_on_a_run_that_can_t_be_read_any_more_is_stale(tmp_path):
 
 
 def test_a_verdict_on_work_is_stale_without_the_stacks(tmp_path):
-    work = msgspec.structs.replace(verdict("x").criteria[0], metric="cpu_work_pct", n=40)
+    work = msgspec.structs.replace(
+        verdict("x").criteria[0], metric="cpu_work_pct", n=40, evidence="processes.jsonl and stacks/"
+    )
     run = judged(tmp_path, criteria=[work])
     assert found(run).stale == []
     for file in run.layout.stacks.iterdir():
         file.unlink()
-    assert found(run).stale == [f"{run.run_id}: its stacks, on which its work rests, are gone"]
+    assert found(run).stale == [f"{run.run_id}: its stacks, on which it rests, are gone"]
 
 
-def test_a_verdict_on_a_run_of_which_something_can_t_be_read_is_stale(tmp_path):
-    run = judged(tmp_path)
-    kept = kept_verdict(run.layout.verdict, tmp_path, [run], {run.run_id: "a stack is torn", "another": "so is this"})
-    assert kept.stale == [f"{run.run_id}: a stack is torn"]
+def test_a_verdict_on_stacks_that_can_t_be_read_is_stale_and_one_that_needs_none_has_a_caution(tmp_path):
+    work = msgspec.structs.replace(verdict("x").criteria[0], metric="cpu_work_pct", n=40, evidence="stacks/")
+    run = judged(tmp_path, criteria=[work])
+    next(run.layout.stacks.glob("*.folded")).write_text("main (a.py:1) many\n")
+    assert len(found(Run(run.layout.path)).stale) == 1
+    run = judged(tmp_path / "other")
+    kept = kept_verdict(
+        run.layout.verdict, tmp_path / "other", [run], {run.run_id: "host.jsonl is torn", "another": "so"}
+    )
+    assert kept.stale == []
+    assert kept.cautions == [f"{run.run_id}: host.jsonl is torn"]
 
 
 def test_a_verdict_of_another_number_of_requests_is_stale(tmp_path):

@@ -42,16 +42,19 @@
     return frames.map((frame) => ({ frame, own: of(own, frame), total: of(total, frame), samples: of(samples, frame) }));
   };
 
-  /** Of those that match (1 or 0 by frame): functions, how many of them the tree has; time, milliseconds of each side in
-   *  them and in what they called. */
-  const matchedIn = (tree, matches) => {
-    const time = tree.own.map(() => 0);
-    walk(tree, 0, (node) => {
-      if (tree.frame[node] < 0 || !matches[tree.frame[node]]) return true;
-      time.forEach((_, s) => (time[s] += tree.total[s][node]));
-      return false;
-    });
-    const functions = new Set(tree.frame.filter((frame) => frame >= 0 && matches[frame])).size;
+  /** Of those that match (1 or 0 by frame), folded away or not: functions, how many a view has; time, milliseconds of
+   *  each side in them and in what they called, without the hidden phases (a Set). */
+  const matchedIn = (nodes, matches, hidden) => {
+    const sides = nodes.base_value.length ? [nodes.value, nodes.base_value] : [nodes.value];
+    const isWithin = new Uint8Array(nodes.up.length);
+    const functions = new Set(), time = sides.map(() => 0);
+    for (let i = 0; i < isWithin.length; i++) {
+      const isMatch = matches[nodes.frame[i]] === 1;
+      isWithin[i] = isMatch || (nodes.up[i] > 0 && isWithin[i - nodes.up[i]]) ? 1 : 0;
+      if (!isWithin[i] || hidden.has(nodes.phase[i])) continue;
+      if (isMatch) functions.add(nodes.frame[i]);
+      sides.forEach((values, s) => (time[s] += values[i] / 1e5));
+    }
     return { functions, time };
   };
 

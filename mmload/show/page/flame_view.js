@@ -112,7 +112,7 @@
       this.tabs.show(state.view);
       for (const [name, choice] of Object.entries(this.choices)) choice.show(state[name]);
       const wrong = found.error && `Not a regular expression: ${found.error}`;
-      this.searchField.show(state.find, this._foundText(found), wrong);
+      this.searchField.show(state.find, this._foundText(found.matches), wrong);
       this.legend.replaceChildren(...window.mmload.flameLegend(scene, (phase) => this._toggle(phase)));
       this.out.disabled = scene.zoom === 0;
       this.nothing.hidden = scene.tree.count > 1;
@@ -121,13 +121,16 @@
       this.table.show(scene);
     }
 
-    _foundText({ matches }) {
+    _foundText(matches) {
       if (!matches) return "";
-      const { functions, time } = window.mmload.matchedIn(this.tree, matches);
+      const { functions, time } = window.mmload.matchedIn(this.scene.view.nodes, matches, this.scene.hidden);
+      const inSight = new Set(this.tree.frame);
+      const folded = [...functions].filter((frame) => !inSight.has(frame)).length;
       const whole = this.tree.total.map((column) => column[0]);
       const of = (ms, side) => `${words.ms(ms)} ${this.words.unit} · ${words.shareOf(ms, whole[side])}`;
       const [here, base] = time.map(of);
-      const text = `${words.count(functions)} function${functions === 1 ? "" : "s"} · ${here}`;
+      const count = `${words.count(functions.size)} function${functions.size === 1 ? "" : "s"}`;
+      const text = `${count}${folded ? ` (${words.count(folded)} folded away)` : ""} · ${here}`;
       return base === undefined ? text : `${text} · base ${base}`;
     }
 
