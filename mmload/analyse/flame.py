@@ -41,10 +41,12 @@ class StackCost(NamedTuple):
 
 
 class ProcessFlame(msgspec.Struct, frozen=True, kw_only=True):
-    """One process. stacks: folded stack -> what it cost. trouble: why its profile is poor, None when it is good."""
+    """One process. runs: of how many it is the mean. stacks: folded stack -> what it cost. trouble: why its profile is
+    poor, None when it is good."""
 
     name: str
     role: Role
+    runs: int = 1
     stacks: dict[str, StackCost]
     trouble: str | None = None
 
@@ -127,7 +129,7 @@ def _mean(parts: Sequence[ProcessFlame]) -> ProcessFlame:
                 so_far.samples + cost.samples, so_far.ms + cost.ms / n, so_far.variance + cost.variance / n**2
             )
     troubles = dict.fromkeys(part.trouble for part in parts if part.trouble)
-    return msgspec.structs.replace(parts[0], stacks=sums, trouble="; ".join(troubles) or None)
+    return msgspec.structs.replace(parts[0], runs=n, stacks=sums, trouble="; ".join(troubles) or None)
 
 
 def _per_request_ms(run: Run) -> dict[str, float] | None:

@@ -35,8 +35,6 @@ def flame_document(this: FlameProfile, base: FlameProfile | None = None, notes: 
         unit=this.unit,
         this=this.name,
         base=None if base is None else base.name,
-        this_runs=this.runs,
-        base_runs=1 if base is None else base.runs,
         confidence=None if base is None else CONFIDENCE,
         phases=list(PHASES),
         frames=frames.frames,
@@ -79,7 +77,8 @@ def _views(sides: Sequence[FlameProfile]) -> Iterator[_Members]:
 def _view(members: _Members, sides: Sequence[FlameProfile], frames: Frames) -> FlameView:
     parts = [[(side, side.processes[name]) for name in members.processes if name in side.processes] for side in sides]
     grown = forest([[(process.stacks, side.judge) for side, process in part] for part in parts], frames)
-    is_union, has_base, runs = members.view == ALL_RANKS, len(sides) > 1, [side.runs for side in sides]
+    is_union, has_base = members.view == ALL_RANKS, len(sides) > 1
+    runs = [min((process.runs for _, process in part), default=1) for part in parts]
     samples, ms = ([int(one) for one in grown.own.samples.sum(axis=1)], grown.own.ms.sum(axis=1).tolist())
     view = FlameView(
         id=members.view,
@@ -87,6 +86,8 @@ def _view(members: _Members, sides: Sequence[FlameProfile], frames: Frames) -> F
         about=f"{len(members.processes)} ranks together" if is_union else _about(parts),
         samples=samples[0],
         value_ms=ms[0],
+        runs=runs[0],
+        base_runs=runs[1] if has_base else 1,
         base_samples=samples[1] if has_base else None,
         base_value_ms=ms[1] if has_base else None,
         nodes=flame_nodes(grown, runs),

@@ -9,11 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmload.analyse.flame_tree import with_callees
-from mmload.model.flame import CHANGE_WORDS, VALUE_UNIT_MS, ChangeWord, FlameDocument, FlameFrame, FlameView
+from mmload.model.flame import (
+    CHANGE_WORDS,
+    SAYS_NOTHING,
+    VALUE_UNIT_MS,
+    ChangeWord,
+    FlameDocument,
+    FlameFrame,
+    FlameView,
+)
 
 LEAST_SHARE = 0.005  # of all that is shown, for a row
 _AROUND = 8  # rows of a difference, where less differs
-_DIFFERING = [CHANGE_WORDS.index(word) for word in ("more", "less", "appeared", "vanished")]
+_DIFFERING = [place for place, word in enumerate(CHANGE_WORDS) if word not in SAYS_NOTHING]
 _PASSED_THROUGH = 0.97  # of what a node costs is one thing that it called: it says nothing by itself
 
 Values = NDArray[np.float64]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmload.analyse.flame_diff import changes, differences
 from mmload.analyse.flame_document import flame_nodes, is_judged, unjudged
-from mmload.analyse.flame_tree import Forest, SideCosts, with_callees
+from mmload.analyse.flame_tree import Forest, SideCosts, parents, with_callees
 from mmload.model.flame import CHANGE_WORDS, VALUE_UNIT_MS, ChangeWord, FlameDocument, FlameNodes, FlameView
 
 Values = NDArray[np.float64]
@@ -43,8 +43,8 @@ def costs_of(nodes: FlameNodes) -> SideCosts:
 
 
 def _selected(document: FlameDocument, view: FlameView, selection: Selection) -> FlameView:
-    nodes, runs = view.nodes, (document.this_runs, document.base_runs)
-    parent, mask = _parents(nodes), _mask(document, nodes, selection)
+    nodes, runs = view.nodes, (view.runs, view.base_runs)
+    parent, mask = parents(nodes), _mask(document, nodes, selection)
     whole = costs_of(nodes)
     own = SideCosts(whole.samples * mask, whole.ms * mask, whole.variance * mask)
     total = SideCosts(
@@ -80,13 +80,8 @@ def phase_costs(document: FlameDocument, view: FlameView) -> tuple[Values, list[
         return ms, []
     if not view.is_part:
         variance[:, -1] = 1e-12 * ms[:, -1] ** 2  # the kernel's clocks know it without samples
-    found = differences(SideCosts(np.zeros_like(ms, np.int64), ms, variance), (document.this_runs, document.base_runs))
+    found = differences(SideCosts(np.zeros_like(ms, np.int64), ms, variance), (view.runs, view.base_runs))
     return ms, [CHANGE_WORDS[word] if is_judged(view) else "not judged" for word in found.word]
-
-
-def _parents(nodes: FlameNodes) -> NDArray[np.int64]:
-    up = np.array(nodes.up, np.int64)
-    return np.where(up > 0, np.arange(len(up)) - up, -1)
 
 
 def _mask(document: FlameDocument, nodes: FlameNodes, selection: Selection) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmload.analyse.flame import FlameProfile, ProcessFlame, StackCost
 from mmload.analyse.flame_document import flame_document
-from mmload.analyse.flame_tree import with_callees
+from mmload.analyse.flame_tree import parents, with_callees
 from mmload.analyse.phases import Judge
 from mmload.analyse.slow import PhaseWall, SlowRequests
 from mmload.model.flame import CHANGE_WORDS, VALUE_UNIT_MS, ChangeWord, FlameChange, FlameDocument, FlameView
@@ -55,7 +55,7 @@ def _worded(view: FlameView, walls: Mapping[PhaseName, PhaseWall]) -> FlameView:
     nodes = view.nodes
     frame, phase = np.array(nodes.frame), np.array(nodes.phase)
     own = np.array([nodes.value, nodes.base_value], np.float64) * VALUE_UNIT_MS
-    total = with_callees(own, np.where(np.array(nodes.up) > 0, np.arange(len(frame)) - nodes.up, -1))
+    total = with_callees(own, parents(nodes))
     words = [_word(walls.get(PHASES[of]), *ms) for of, ms in zip(nodes.phase, total.T.tolist(), strict=True)]
     main = {int(one): PHASES[phase[frame == one][own[0][frame == one].argmax()]] for one in np.unique(frame)}
     return msgspec.structs.replace(

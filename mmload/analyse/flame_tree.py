@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mmload.analyse.flame import StackCost
 from mmload.analyse.phases import Judge
 from mmload.analyse.stacks import parse_frame
-from mmload.model.flame import FlameFrame
+from mmload.model.flame import FlameFrame, FlameNodes
 from mmload.plan.phases import PHASES
 
 Costs = Mapping[str, StackCost]
@@ -87,6 +87,12 @@ def forest(sides: Sequence[Sequence[tuple[Costs, Judge]]], frames: Frames) -> Fo
     for side, costs, at in laid:
         own[at, side] += costs
     return _forest(nodes, own)
+
+
+def parents(nodes: FlameNodes) -> NDArray[np.int64]:
+    """The place of each node's parent; -1 for a root."""
+    up = np.array(nodes.up, np.int64)
+    return np.where(up > 0, np.arange(len(up)) - up, _NO_NODE)
 
 
 def with_callees(own: NDArray[Number], parent: NDArray[np.int64]) -> NDArray[Number]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mmload.analyse.cpu import total_pct
 from mmload.analyse.cpu_work import other_evidence
-from mmload.analyse.load import Window
+from mmload.analyse.looking import profile_window
 from mmload.analyse.phases import Judge
 from mmload.analyse.run_cpu import RunCpu
 from mmload.analyse.server_pages import Values
@@ -58,10 +58,9 @@ class _Stretch(NamedTuple):
 
 
 def _profiled(run: Run, axis: Timeline) -> Iterator[tuple[str, _Stretch]]:
-    phase = next((phase for phase in run.manifest.phases if phase.name == "profile"), None)
-    if phase is None or other_evidence(run.manifest.profile.mode):
+    window = profile_window(run.manifest)
+    if window is None or other_evidence(run.manifest.profile.mode):
         return
-    window = Window(phase.start_ns, phase.end_ns, complete=True)
     is_within = _bins_within(axis.edges_ns, window.start_ns, window.end_ns)
     cpu = run.once(RunCpu)
     for name, share in cpu.shares.items():

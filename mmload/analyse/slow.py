@@ -98,7 +98,7 @@ class SlowRequests(msgspec.Struct, frozen=True, kw_only=True):
 def slow_requests(run: Run, share: float = 0.01) -> SlowRequests | None:
     """The slowest `share` of the requests, at least FEWEST_SLOW, against the rest. None where stacks were not stamped,
     or too few requests waited meanwhile: slow_known.why_none says which. Raises FolderError on damage."""
-    known = known_stacks(run)
+    known = run.once(known_stacks)
     if not known.stacks:
         return None
     waits, left_out = waits_within(run, known.stacks)

@@ -63,7 +63,7 @@ def waits_within(run: Run, stacks: Mapping[str, StampedStacks]) -> Within:
 
 def why_none(run: Run) -> Absence:
     """Of a run of whose slow requests nothing is said. Raises FolderError on damage."""
-    known = known_stacks(run)
+    known = run.once(known_stacks)
     if known.stacks:
         count = len(waits_within(run, known.stacks).waits.due_ns)
         return Absence(

@@ -13,7 +13,7 @@ from mmload.store.read import Run, find_run, list_runs
 
 
 class Side(NamedTuple):
-    """runs: one or more. name: in names of files that lie in the folder; elsewhere with where it is."""
+    """runs: one or more. name: in names of files that lie in the folder."""
 
     runs: list[Run]
     name: str

@@ -21,7 +21,9 @@ def file_name(form: Format, sides: Sequence[Side], part: Sequence[str], *, slow:
     """A run's lie in its own folder, and do not need its name. part: what of it is shown, empty for all."""
     words = ["flame"] if len(sides[0].runs) == 1 else ["flame", sides[0].name]
     words += ["slow"] if slow else []
-    words += ["against", sides[1].name] if len(sides) > 1 else []
+    for base in sides[1:]:
+        is_beside = len(base.runs) == 1 or base.folder == sides[0].folder
+        words += ["against", base.name if is_beside else f"{base.folder.name}-{base.name}"]
     return f"{'-'.join([*words, *part])}{ENDINGS[form]}"
 
 

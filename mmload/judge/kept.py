@@ -39,6 +39,10 @@ class KeptVerdict(msgspec.Struct, frozen=True, kw_only=True):
     cautions: list[str] = []
 
     @property
+    def stale_text(self) -> str:
+        return f"it said {self.verdict.verdict}, of records that are not these: judge again"
+
+    @property
     def verdict_with_cautions(self) -> Verdict:
         """For who shows a verdict and knows of its warnings alone."""
         return msgspec.structs.replace(self.verdict, warnings=[*self.cautions, *self.verdict.warnings])

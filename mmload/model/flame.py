@@ -17,6 +17,7 @@ UNIT_WORDS: dict[FlameUnit, str] = {
 }
 ChangeWord = Literal["within noise", "more", "less", "appeared", "vanished", "not judged"]
 CHANGE_WORDS: tuple[ChangeWord, ...] = get_args(ChangeWord)  # in the order of FlameNodes.word
+SAYS_NOTHING: frozenset[ChangeWord] = frozenset({"within noise", "not judged"})
 
 
 class FlameFrame(msgspec.Struct, frozen=True):
@@ -66,7 +67,7 @@ class FlameChange(msgspec.Struct, frozen=True, kw_only=True):
 class FlameView(msgspec.Struct, frozen=True, kw_only=True):
     """One process, or the union of several. samples: all of this side, as many as its folded files hold. value_ms: what
     they stand for, in the document's unit. changes: by function, the largest difference of its own first. is_part: some
-    of its stacks are left out on purpose."""
+    of its stacks are left out on purpose. runs, base_runs: of how many runs each side is the mean."""
 
     id: str
     label: str
@@ -78,11 +79,13 @@ class FlameView(msgspec.Struct, frozen=True, kw_only=True):
     base_value_ms: float | None = None
     changes: list[FlameChange] = []
     is_part: bool = False
+    runs: int = 1
+    base_runs: int = 1
 
 
 class FlameDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """All views of one side, or of one against another. this, base: their run-ids, or what else the sides are; *_runs:
-    of how many runs each is the mean. confidence: of the bounds of what differs."""
+    """All views of one side, or of one against another. this, base: their run-ids, or what else the sides are.
+    confidence: of the bounds of what differs."""
 
     schema: int = FLAME_SCHEMA
     title: str
@@ -90,8 +93,6 @@ class FlameDocument(msgspec.Struct, frozen=True, kw_only=True):
     unit: FlameUnit
     this: str
     base: str | None = None
-    this_runs: int = 1
-    base_runs: int = 1
     confidence: float | None = None
     phases: list[str]
     frames: list[FlameFrame]

@@ -11,6 +11,7 @@ ArrivalProcess = Literal["poisson", "constant", "gamma", "trace"]
 ProfileMode = Literal["active", "idle", "native", "gil"]
 
 SCHEMA = 1
+IDENTITY_ITEMS = 8  # of a plan that says nothing else
 
 
 class OpenLoop(msgspec.Struct, frozen=True, kw_only=True, tag="open", forbid_unknown_fields=True):
@@ -124,7 +125,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     duration_s: float = 40.0
     warmup_s: float = 5.0
     requests: int | None = None
-    identity_items: int = 8
+    identity_items: int = IDENTITY_ITEMS
     extra_body: dict[str, object] = {}
     seed: int = 0
     timeout_s: float = 30.0

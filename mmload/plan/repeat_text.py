@@ -6,11 +6,9 @@ import shlex
 from collections.abc import Iterator
 
 from mmload.model.campaign import MAIN_SCENE, Campaign
-from mmload.model.plan import Access, AgentPlan, GeneratorLimits, Plan, ProfilePlan
+from mmload.model.plan import IDENTITY_ITEMS, Access, AgentPlan, GeneratorLimits, Plan, ProfilePlan
 from mmload.plan import config
 from mmload.plan.load_text import engine_arguments, seconds_text, variant_options, what_is_sent
-
-_IDENTITY_ITEMS = 8  # of a plan that says nothing else
 
 
 def repeat_command(plan: Plan) -> str:
@@ -60,7 +58,7 @@ def withheld(plan: Plan) -> Iterator[str]:
         yield f"the file of the workload {plan.workload_name}"
     if plan.limits != GeneratorLimits():
         yield "limits of the generator"
-    if plan.identity_items != _IDENTITY_ITEMS:
+    if plan.identity_items != IDENTITY_ITEMS:
         yield f"{plan.identity_items} identity items"
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmload.analyse.flame_tree import with_callees
+from mmload.analyse.flame_tree import parents, with_callees
 from mmload.model.flame import VALUE_UNIT_MS, FlameNodes
 
 Column = NDArray[np.float64]
@@ -52,12 +52,6 @@ class Box(NamedTuple):
     node: int | None
     size: int
     weight_ms: float
-
-
-def parents(nodes: FlameNodes) -> NDArray[np.int64]:
-    """The place of each node's parent; -1 for a root."""
-    up = np.array(nodes.up, np.int64)
-    return np.where(up > 0, np.arange(len(up)) - up, -1)
 
 
 def totals(nodes: FlameNodes) -> Totals:

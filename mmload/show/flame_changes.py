@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from mmload.model.flame import ChangeWord, FlameChange, FlameDocument, FlameView
+from mmload.model.flame import SAYS_NOTHING, ChangeWord, FlameChange, FlameDocument, FlameView
 from mmload.show.palette import LABEL
 from mmload.show.terminal_figures import count, figure
 from mmload.show.terminal_sheet import Column, Sheet, grid, paragraph, separated, styled
@@ -20,7 +20,6 @@ CHANGE_STYLES: dict[ChangeWord, str] = {
     "less": "blue",
     "vanished": "blue",
 }
-_SAYS_NOTHING = ("within noise", "not judged")
 _MOST = 12  # rows
 _BY_ITSELF = 0.05  # of a change with what it calls: no more than that is by what it calls
 _ALIKE = 0.01  # of a change: callers and callees that differ by as much differ by the same
@@ -44,8 +43,8 @@ class _Changed(NamedTuple):
 
 def changed_functions(document: FlameDocument, view: FlameView, sheet: Sheet) -> Iterator[Text]:
     """Those whose own cost differs, then those which differ by what they called."""
-    own = [_own(change) for change in view.changes if change.own_word not in _SAYS_NOTHING]
-    total = [_total(change) for change in view.changes if change.word not in _SAYS_NOTHING and not _by_itself(change)]
+    own = [_own(change) for change in view.changes if change.own_word not in SAYS_NOTHING]
+    total = [_total(change) for change in view.changes if change.word not in SAYS_NOTHING and not _by_itself(change)]
     if not own and not total:
         if document.unit == "wall_ms_per_request":
             return  # the sentences about slow requests have said so
@@ -58,7 +57,7 @@ def changed_functions(document: FlameDocument, view: FlameView, sheet: Sheet) ->
         _table(document, f"changed by itself in {view.label}", own, sheet),
         _table(document, f"changed by what it calls in {view.label}", _once(total), sheet),
     )
-    within = sum(change.own_word in _SAYS_NOTHING and change.word in _SAYS_NOTHING for change in view.changes)
+    within = sum(change.own_word in SAYS_NOTHING and change.word in SAYS_NOTHING for change in view.changes)
     yield styled((f"  {count(within, 'function')} within noise left out", LABEL))
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from mmload.model.flame import CHANGE_WORDS, UNIT_WORDS, VALUE_UNIT_MS, FlameDocument, FlameView
+from mmload.model.flame import CHANGE_WORDS, SAYS_NOTHING, UNIT_WORDS, VALUE_UNIT_MS, FlameDocument, FlameView
 from mmload.show.flame_boxes import Box, picture, totals
 from mmload.show.flame_colours import WITHIN_NOISE, difference_colour, ink_on, phase_colour
 from mmload.show.terminal_figures import count, figure, percent, plain
@@ -157,7 +157,7 @@ class _Looks:
     def _colour(self, node: int) -> str:
         if not self._word:
             return phase_colour(self._document.phases[self._view.nodes.phase[node]])
-        if CHANGE_WORDS[self._word[node]] in ("within noise", "not judged"):
+        if CHANGE_WORDS[self._word[node]] in SAYS_NOTHING:
             return WITHIN_NOISE
         return difference_colour(float(self._sums.ms[node] - self._sums.base_ms[node]), self._largest_ms)
 

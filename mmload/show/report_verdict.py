@@ -97,9 +97,7 @@ def verdict_view(kept: KeptVerdict) -> VerdictView:
     return VerdictView(
         "STALE" if kept.stale else verdict.verdict,
         "invalid" if kept.stale else VERDICT_TONES[verdict.verdict],
-        f"it said {verdict.verdict}, of records that are not these: judge again"
-        if kept.stale
-        else overall_text(verdict),
+        kept.stale_text if kept.stale else overall_text(verdict),
         [plain(reason) for reason in kept.stale],
         [] if kept.stale else [_decisive(one) for one in verdict.criteria if _keeps_from_pass(one)][:_MOST_DECISIVE],
         facts(about),

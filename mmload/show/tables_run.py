@@ -46,8 +46,7 @@ def render_stale(kept: KeptVerdict) -> Drawn:
 
     def view(sheet: Sheet) -> Iterator[Text]:
         word = styled((" STALE ", f"reverse {VERDICT_STYLES['INVALID']}"), " ")
-        said = f"it said {kept.verdict.verdict}, of records that are not these: judge again"
-        yield from paragraph(styled(said), sheet, word)
+        yield from paragraph(styled(kept.stale_text), sheet, word)
         for reason in kept.stale:
             yield from paragraph(styled(reason), sheet, "  - ")
 

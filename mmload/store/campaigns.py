@@ -72,10 +72,9 @@ class StoredCampaign:
     @cached_property
     def runs(self) -> dict[str, Run]:
         """By run-id, in the order in which they were made: those that count."""
-        found = {slot.run_id: Run(self.out / slot.run_id) for slot in self.campaign.slots if slot.run_id}
         for run_id in lost_runs(self.campaign, self.out):
             raise FolderError(f"{run_id}, a run of {self.campaign.campaign_id}, is not in {self.out}")
-        return found
+        return self.present
 
     @cached_property
     def present(self) -> dict[str, Run]:

@@ -224,11 +224,24 @@ def test_a_run_without_stacks_is_left_out_of_several_and_named(tmp_path):
     assert f"{bare.run_id} has no stacks and is left out" in document.notes
 
 
+def _mean_of(side, runs):
+    processes = {name: msgspec.structs.replace(one, runs=runs) for name, one in side.processes.items()}
+    return msgspec.structs.replace(side, runs=runs, processes=processes)
+
+
+def test_a_rank_that_one_of_several_runs_lost_is_the_mean_of_fewer():
+    side = profile({"scheduler_TP0": {stack_of("event_loop"): 100}, "scheduler_TP1": {stack_of("event_loop"): 100}})
+    several = _mean_of(side, 3)
+    processes = several.processes | {"scheduler_TP1": side.processes["scheduler_TP1"]}
+    document = flame_document(msgspec.structs.replace(several, processes=processes))
+    assert {view.id: view.runs for view in document.views} == {ALL_RANKS: 1, "scheduler_TP0": 3, "scheduler_TP1": 1}
+
+
 def test_more_runs_of_each_side_leave_less_to_chance():
     one, other = (profile({"scheduler_TP0": {stack_of("event_loop"): count}}) for count in (1000, 800))
     widths = []
     for runs in (1, 4):
-        sides = [msgspec.structs.replace(side, runs=runs) for side in (one, other)]
+        sides = [_mean_of(side, runs) for side in (one, other)]
         change = flame_document(*sides).views[0].changes[0]
         widths.append(change.high_ms - change.low_ms)
     assert widths[1] < widths[0]

@@ -9,6 +9,8 @@ from planted_stacks import with_stacks
 from typer.testing import CliRunner
 
 from mmload.cli import app
+from mmload.commands.flame_choice import Side
+from mmload.commands.flame_files import file_name
 from mmload.errors import FolderError, MmloadError, UsageError
 
 SHORT = {"rate_rps": 20, "duration_s": 10.0, "warmup_s": 0.0, "stack_samples": 0}
@@ -182,6 +184,13 @@ def test_what_would_have_no_effect_is_refused(original, optimized, args, words):
     error = refusal(optimized.run_id, *named)
     assert isinstance(error, UsageError)
     assert words in str(error)
+
+
+def test_files_of_differences_from_two_campaigns_have_two_names(out, tmp_path):
+    folders = [tmp_path / name for name in ("a", "b")]
+    one, same, other = (Side([None, None], "shm", folder) for folder in (folders[0], folders[0], folders[1]))
+    names = [file_name("html", (one, base), [], slow=False) for base in (same, other)]
+    assert names == ["flame-shm-against-shm.html", "flame-shm-against-b-shm.html"]
 
 
 def test_runs_that_are_invalid_or_without_a_partner_are_left_out_of_several_and_named(out):
