@@ -37,8 +37,13 @@
     const bounds = (row) => `${words.signedMs(row[low])} to ${words.signedMs(row[high])}`;
     return [
       { name: "difference", title: "difference ms", value: size, text: (row) => words.signedMs(difference(row)) },
-      { name: "bounds", title: confidence ? `${+(100 * confidence).toFixed(2)} % bounds` : "bounds", value: (row) => row[low], text: bounds },
       { name: "word", title: "change", value: (row) => row[word], text: (row) => row[word] },
+      {
+        name: "bounds",
+        title: confidence ? `${+(100 * confidence).toFixed(2)} % bounds` : "bounds",
+        value: (row) => row[low],
+        text: bounds,
+      },
       { name: "this", title: `${of} ms`, value: (row) => row[this_], text: (row) => words.ms(row[this_]) },
       { name: "base", title: `base ${of} ms`, value: (row) => row[base], text: (row) => words.ms(row[base]) },
     ];
